@@ -1,0 +1,203 @@
+"""Every way a call can go wrong, drawn as one tree and split by whose fault it is.
+
+    Problem                              what happened, in words the caller may read
+    ├── CallerFault                      the request must change before it can succeed
+    │   ├── BadRequest                   400 BAD_REQUEST              a body or field is wrong; names the field
+    │   ├── InvalidParameter             400 INVALID_PARAMETER_VALUE  a well-formed value that is not allowed
+    │   ├── AlreadyExists                400 RESOURCE_ALREADY_EXISTS
+    │   ├── Unauthenticated              401 UNAUTHENTICATED          no token, or not one of ours
+    │   ├── PermissionDenied             403 PERMISSION_DENIED
+    │   ├── EndpointNotFound             404 ENDPOINT_NOT_FOUND
+    │   ├── NotFound                     404 RESOURCE_DOES_NOT_EXIST
+    │   ├── RouteNotFound                404 NOT_FOUND                a path that cloche does not serve
+    │   ├── RequestTimeout               408 DEADLINE_EXCEEDED        the client did not send its request in time
+    │   └── LimitExceeded                429 REQUEST_LIMIT_EXCEEDED   carries retry_after
+    ├── ProviderFault                    the upstream service failed; `retryable` says whether another may do better
+    │   ├── ProviderRefused              4xx, the provider's own      the provider rejects this request
+    │   ├── ProviderCredentials          500 INTERNAL_ERROR           the provider rejects our key: the operator's to mend
+    │   ├── ProviderBusy                 429 REQUEST_LIMIT_EXCEEDED   carries the provider's retry_after
+    │   ├── ProviderUnreachable          503 TEMPORARILY_UNAVAILABLE  no connection could be made
+    │   ├── ProviderUnavailable          503 TEMPORARILY_UNAVAILABLE  the provider says that it is overloaded or down
+    │   ├── ProviderTimeout              504 DEADLINE_EXCEEDED        one of the four time-outs passed
+    │   └── ProviderBroken               502 INTERNAL_ERROR           cut off, garbage, or an error without sense
+    └── OurFault                         cloche itself cannot serve the call
+        ├── InternalError                500 INTERNAL_ERROR
+        ├── NotImplementedHere           501 NOT_IMPLEMENTED
+        └── NotReady                     503 TEMPORARILY_UNAVAILABLE  loading, restarting or shutting down
+
+Each leaf fixes `code`, `status` and `retryable`.  The codes are those that the Databricks SDK maps to an exception and
+that the MLflow client turns back into the right status; 422 is never used, because MLflow retries it as a 500.
+Only `message` reaches the client: it says what was wrong, where (a field path) and what to do.  JSON is made in
+`wire/errors.py` and nowhere else.  This module must not know HTTP libraries, loops or logs.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Problem(Exception):
+    """A failure with words for the caller.  Abstract: raise a leaf.
+
+    `message` is public.  `retry_after` is in whole seconds and is sent as `Retry-After` where it is set.
+    """
+
+    status: int = 500
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    retryable: bool = False
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class CallerFault(Problem):
+    """The request must change before it can succeed."""
+
+    status = 400
+    code = "BAD_REQUEST"
+
+
+class BadRequest(CallerFault):
+    """A body or a field of it is wrong; the message opens with the field's path where there is one."""
+
+
+class InvalidParameter(CallerFault):
+    """A well-formed value that is not allowed here."""
+
+    code = "INVALID_PARAMETER_VALUE"
+
+
+class AlreadyExists(CallerFault):
+    """A thing of that name is there already."""
+
+    code = "RESOURCE_ALREADY_EXISTS"
+
+
+class Unauthenticated(CallerFault):
+    """No token, or not one of ours."""
+
+    status = 401
+    code = "UNAUTHENTICATED"
+
+
+class PermissionDenied(CallerFault):
+    """The token is known, but its owner may not do this."""
+
+    status = 403
+    code = "PERMISSION_DENIED"
+
+
+class EndpointNotFound(CallerFault):
+    """No serving endpoint, or no served entity in it, has that name."""
+
+    status = 404
+    code = "ENDPOINT_NOT_FOUND"
+
+
+class NotFound(CallerFault):
+    """A named thing other than an endpoint does not exist."""
+
+    status = 404
+    code = "RESOURCE_DOES_NOT_EXIST"
+
+
+class RouteNotFound(CallerFault):
+    """A path or method that cloche does not serve."""
+
+    status = 404
+    code = "NOT_FOUND"
+
+
+class RequestTimeout(CallerFault):
+    """The client did not send its whole request in time."""
+
+    status = 408
+    code = "DEADLINE_EXCEEDED"
+
+
+class LimitExceeded(CallerFault):
+    """Too many calls at once; `retry_after` says when there will be room."""
+
+    status = 429
+    code = "REQUEST_LIMIT_EXCEEDED"
+
+
+class ProviderFault(Problem):
+    """The upstream service failed.  `retryable`: another served entity might answer."""
+
+    status = 502
+    retryable = True
+
+
+class ProviderRefused(ProviderFault):
+    """The provider rejects this request as the caller's mistake; its status (4xx) and message are passed on."""
+
+    code = "BAD_REQUEST"
+    retryable = False
+
+    def __init__(self, message: str, *, status: int = 400, retry_after: int | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.status = status
+
+
+class ProviderCredentials(ProviderFault):
+    """The provider rejects cloche's own key: 500, so that the caller does not doubt their token."""
+
+    status = 500
+
+
+class ProviderBusy(ProviderFault):
+    """The provider's rate limit."""
+
+    status = 429
+    code = "REQUEST_LIMIT_EXCEEDED"
+
+
+class ProviderUnreachable(ProviderFault):
+    """No connection to the provider could be made: nothing was sent."""
+
+    status = 503
+    code = "TEMPORARILY_UNAVAILABLE"
+
+
+class ProviderUnavailable(ProviderFault):
+    """The provider answers that it is overloaded or down."""
+
+    status = 503
+    code = "TEMPORARILY_UNAVAILABLE"
+
+
+class ProviderTimeout(ProviderFault):
+    """Connecting, the first byte, the pause between bytes or the whole answer took too long."""
+
+    status = 504
+    code = "DEADLINE_EXCEEDED"
+
+
+class ProviderBroken(ProviderFault):
+    """The answer was cut off, was no HTTP, was no JSON, or was an error without sense."""
+
+
+class OurFault(Problem):
+    """cloche itself cannot serve the call."""
+
+
+class InternalError(OurFault):
+    """A defect in cloche; the log has the details under the request id."""
+
+
+class NotImplementedHere(OurFault):
+    """Known to the API, but not served by this version of cloche."""
+
+    status = 501
+    code = "NOT_IMPLEMENTED"
+
+
+class NotReady(OurFault):
+    """Loading, restarting or shutting down; `retry_after` says when to come back."""
+
+    status = 503
+    code = "TEMPORARILY_UNAVAILABLE"
+    retryable = True

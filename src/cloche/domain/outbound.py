@@ -1,0 +1,84 @@
+"""What providers say and `upstream/` does: one HTTP call to a provider, as plain data.
+
+A provider renders the head of its calls once, when a configuration is published, so that a call costs no header work.
+Heads hold credentials: nothing here may be logged, and `repr` shows none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from cloche.domain.errors import Problem
+
+BytesLike = bytes | bytearray | memoryview | msgspec.Raw
+"""What may stand in a body: anything that `bytes.join` takes without copying it first."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a call goes.  Connections are pooled by origin.
+
+    `unix_path` set: a Unix socket, and host/port only name it.  `reuse` false: one connection per call.
+    """
+
+    host: str
+    port: int
+    tls: bool = False
+    unix_path: str | None = None
+    reuse: bool = True
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Seconds, each at least 0.1: to connect; to the first byte of the answer; between bytes; for the whole call."""
+
+    connect: float = 5.0
+    first_byte: float = 120.0
+    between_bytes: float = 60.0
+    total: float = 597.0
+
+
+class HttpCall:
+    """One request.  `head`: request line and header fields, each ended by CRLF, without Content-Length and without
+    the empty line.  `body`: pieces that are written one after another."""
+
+    __slots__ = ("body", "head", "origin")
+
+    def __init__(self, origin: Origin, head: bytes, body: Sequence[BytesLike]) -> None:
+        self.origin = origin
+        self.head = head
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f"HttpCall({self.origin.host}:{self.origin.port})"
+
+
+class Receiver(Protocol):
+    """Who is told of an answer.  The order is on_head, on_data*, then exactly one of on_end and on_failure; on_failure
+    may come at any time, also alone.  After it, or after the exchange was cancelled, nothing more is called."""
+
+    def on_head(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """Status and headers (names in lower case; of a repeated field the last value counts)."""
+
+    def on_data(self, data: bytes) -> None:
+        """A piece of the body, already out of its transfer encoding; never empty."""
+
+    def on_end(self) -> None:
+        """The body is complete."""
+
+    def on_failure(self, problem: Problem) -> None:
+        """The answer will not come, or not to its end."""
+
+
+class Exchange(Protocol):
+    """The caller's handle on a call under way."""
+
+    def pause(self) -> None:
+        """Read no more from the provider until `resume`: the client is slow.  Counts towards no time-out but `total`."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+    def cancel(self) -> None:
+        """Nobody wants the answer: close the connection at once.  Harmless when the exchange is over."""
