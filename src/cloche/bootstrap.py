@@ -1,0 +1,292 @@
+"""The composition root: the only file that knows every name.  Builds the server from the settings and runs it.
+
+The order at start: what can be wrong is found before anything is touched (settings, endpoints file, port), then the
+database, then the models, and only when a query would work does cloche say that it is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from cloche.control.endpoints import Declared, declared_endpoints
+from cloche.control.publish import Publisher
+from cloche.control.tokens import Tokens
+from cloche.domain.endpoint import Endpoint
+from cloche.domain.errors import NotFound
+from cloche.domain.outbound import Timeouts
+from cloche.engine.catalogue import Catalogue, Model
+from cloche.engine.options import EngineOptions, default_threads
+from cloche.engine.progress import Progress
+from cloche.engine.pull import pull
+from cloche.engine.supervisor import Engine, State
+from cloche.gateway.local_model import EngineModel
+from cloche.gateway.pipeline import Gateway
+from cloche.gateway.recording import Recorder
+from cloche.http.app import App
+from cloche.http.asgi_chat import AsgiChat
+from cloche.http.context import Context
+from cloche.http.lane import Lane
+from cloche.http.server import Server, ServerOptions, TlsFiles
+from cloche.providers.catalogue import PROVIDERS
+from cloche.settings import Settings
+from cloche.settings.home import prepare_home
+from cloche.snapshot import Slot, Snapshot
+from cloche.store.database import Store, open_store
+from cloche.telemetry import CallLog, CallRecord, call_lines, setup_logging
+from cloche.upstream.client import Upstream
+from cloche.upstream.options import UpstreamOptions
+from cloche.wire.serving import Deployment, EndpointStatus
+
+DEFAULT_MODEL = "smollm2-135m-instruct"
+
+log = logging.getLogger("cloche")
+
+
+class CannotStart(Exception):
+    """Why the server cannot come up, in words for the operator."""
+
+
+def serve(settings: Settings, progress: Progress) -> None:
+    """Serve until a signal comes.  CannotStart, SettingsError, InvalidConfiguration or StoreUnusable if it cannot."""
+    endpoints = _endpoints(settings)
+    prepare_home(settings)
+    listener = _listen(settings)
+    try:
+        models = _models(endpoints, Catalogue(settings.models_path), progress)
+        store = open_store(settings.home)
+        try:
+            _run(_Server(settings, store, listener, endpoints, models).run)
+        finally:
+            store.close()
+    finally:
+        listener.close()
+
+
+def _run(main: Callable[[], object]) -> None:
+    try:
+        import uvloop
+    except ImportError:  # Windows has none; the standard loop serves as well, at about 1.2 times the cost
+        asyncio.run(main())  # type: ignore[arg-type]
+    else:
+        uvloop.run(main())  # type: ignore[arg-type]
+
+
+def _endpoints(settings: Settings) -> list[Endpoint]:
+    local = dict(settings.endpoint_models)
+    if settings.default_endpoint:
+        local.setdefault(DEFAULT_MODEL, DEFAULT_MODEL)
+    groups = {name: kind.group for name, kind in PROVIDERS.items()}
+    return declared_endpoints(Declared(settings.config, local), groups, _now_ms())
+
+
+def _models(endpoints: Iterable[Endpoint], catalogue: Catalogue, progress: Progress) -> dict[str, Model]:
+    """The local models that the endpoints name; one that can be pulled by name is fetched if it is not here."""
+    models: dict[str, Model] = {}
+    for endpoint in endpoints:
+        for entity in endpoint.entities:
+            name = entity.entity_name
+            if name is None or name in models:
+                continue
+            if catalogue.find(name) is None and name in catalogue.known():
+                models[name] = pull(name, catalogue, progress)
+                continue
+            try:
+                models[name] = catalogue.get(name)
+            except NotFound as problem:
+                raise CannotStart(f"endpoint '{endpoint.name}': {problem.message}") from None
+    return models
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket, bound but not listening, so that a taken port is known before a model is loaded."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        if error.errno == 98 or error.strerror == "Address already in use":
+            raise CannotStart(
+                f"port {settings.port} on {settings.host} is taken by another process: stop it, or choose another with --port"
+            ) from None
+        raise CannotStart(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+    return listener
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class _Server:
+    """One run of the server: what is made in the event loop, and taken down in the opposite order."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        listener: socket.socket,
+        endpoints: list[Endpoint],
+        models: Mapping[str, Model],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._listener = listener
+        self._endpoints = endpoints
+        self._models = models
+        self._engines: dict[str, Engine] = {}
+        slot = Slot(Snapshot(0, {}, {}))
+        self._slot = slot
+        self._publisher = Publisher(slot, store, _now_ms)
+        self._tokens = Tokens(store, self._publisher.publish, _now_ms)
+
+    async def run(self) -> None:
+        """From here on there is a loop."""
+        settings = self._settings
+        setup_logging(settings.log_format, sys.stderr.buffer)
+        call_log = CallLog(sys.stderr.buffer, asyncio.get_running_loop())
+        upstream = Upstream(_upstream_options(settings))
+        try:
+            await self._start_engines()
+            first_token = self._tokens.ensure_admin(settings.admin_token)
+            self._publisher.set_endpoints(self._endpoints, self._local_models(), _timeouts(settings))
+            server = self._build(upstream, call_log)
+            await server.run_on(self._listener, lambda: self._announce(first_token))
+        finally:
+            await upstream.close()
+            await asyncio.gather(*(engine.stop() for engine in self._engines.values()))
+            call_log.close()
+
+    def _build(self, upstream: Upstream, call_log: CallLog) -> Server:
+        settings = self._settings
+        lines = call_lines(settings.log_format)
+
+        def record(call: CallRecord) -> None:
+            call_log.record(lines(call))
+
+        gateway = Gateway(self._slot, self._store.key, upstream.send, Recorder(record))
+        context = Context(self._slot, self._store.key, self._tokens, self._status, _workspace_id(self._store.key))
+        app = App(context, AsgiChat(gateway, settings.max_body), record)
+        lane = Lane(gateway, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
+        tls = None
+        if settings.tls_cert is not None and settings.tls_key is not None:
+            tls = TlsFiles(str(settings.tls_cert), str(settings.tls_key))
+        options = ServerOptions(
+            keep_alive=settings.keep_alive_seconds, drain=settings.drain_seconds, lane=settings.lane, tls=tls
+        )
+        return Server(app, lane, gateway, options)
+
+    # ---------------------------------------------------------------- models
+
+    async def _start_engines(self) -> None:
+        options = _engine_options(self._settings)
+        run_dir = self._settings.home / "run"
+        for name, model in self._models.items():
+            self._engines[name] = Engine(model, options, run_dir)
+        log.info("loading %s", ", ".join(self._engines) or "no local model")
+        async with asyncio.TaskGroup() as group:
+            for engine in self._engines.values():
+                group.create_task(engine.start())
+
+    def _local_models(self) -> dict[str, EngineModel]:
+        settings = self._settings
+        options = _engine_options(settings)
+        loop = asyncio.get_running_loop()
+        return {
+            name: EngineModel(engine, options, loop, max_tokens_default=settings.max_tokens_default)
+            for name, engine in self._engines.items()
+        }
+
+    def _status(self, endpoint: Endpoint) -> EndpointStatus:
+        """How an endpoint's entities are doing, in the words of the Databricks API."""
+        deployments: dict[str, tuple[Deployment, str]] = {}
+        for entity in endpoint.entities:
+            engine = self._engines.get(entity.entity_name or "")
+            deployments[entity.name] = ("DEPLOYMENT_READY", "") if engine is None else _deployment(engine)
+        ready = all(state == "DEPLOYMENT_READY" for state, _ in deployments.values())
+        return EndpointStatus(ready, deployments)
+
+    # ---------------------------------------------------------------- the first words
+
+    async def _announce(self, first_token: str | None) -> None:
+        """Say where the server is and, at the first start only, the token: here and nowhere else."""
+        settings = self._settings
+        host, port = self._listener.getsockname()[:2]
+        scheme = "https" if settings.tls_cert is not None else "http"
+        url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        if not _is_loopback(host) and scheme == "http":
+            log.warning("listening on %s without TLS: tokens and prompts cross the network readable", host)
+        print(_welcome(url, first_token, [endpoint.name for endpoint in self._endpoints]), flush=True)  # noqa: T201
+
+
+def _deployment(engine: Engine) -> tuple[Deployment, str]:
+    states: dict[State, Deployment] = {
+        State.READY: "DEPLOYMENT_READY",
+        State.STARTING: "DEPLOYMENT_CREATING",
+        State.RESTARTING: "DEPLOYMENT_RECOVERING",
+        State.FAILED: "DEPLOYMENT_FAILED",
+        State.STOPPED: "DEPLOYMENT_CREATING",
+    }
+    return states[engine.state], "" if engine.state is State.READY else engine.detail
+
+
+def _welcome(url: str, first_token: str | None, endpoints: list[str]) -> str:
+    lines = ["", f"cloche is ready at {url}"]
+    lines += [f"  endpoint  {name}" for name in endpoints]
+    if first_token is not None:
+        lines += ["", f"  token     {first_token}", "            shown this once: keep it"]
+    if endpoints:
+        token = first_token or "$DATABRICKS_TOKEN"
+        lines += [
+            "",
+            "Ask it something:",
+            "",
+            f"  curl -u token:{token} {url}/serving-endpoints/{endpoints[0]}/invocations \\",
+            "    -H 'Content-Type: application/json' \\",
+            '    -d \'{"messages": [{"role": "user", "content": "What is a mixture of experts model?"}], '
+            '"max_tokens": 128}\'',
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _is_loopback(host: str) -> bool:
+    return host.startswith("127.") or host in ("::1", "localhost")
+
+
+def _workspace_id(key: bytes) -> str:
+    """The number that clients see as the workspace's: the same for the same installation."""
+    return str(10**15 + int.from_bytes(hashlib.blake2b(b"workspace", key=key, digest_size=6).digest()))
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
+    return EngineOptions(
+        threads=settings.engine_threads or default_threads(),
+        parallel=settings.engine_parallel,
+        context_length=settings.engine_context,
+        queue_limit=settings.engine_queue_limit,
+        queue_seconds=settings.engine_queue_seconds,
+    )
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    return Timeouts(
+        connect=settings.upstream_connect_seconds,
+        first_byte=settings.upstream_first_byte_seconds,
+        between_bytes=settings.upstream_between_bytes_seconds,
+        total=settings.upstream_total_seconds,
+    )
+
+
+def _upstream_options(settings: Settings) -> UpstreamOptions:
+    return UpstreamOptions(
+        http_proxy=settings.http_proxy,
+        https_proxy=settings.https_proxy,
+        no_proxy=",".join(settings.no_proxy),
+        ca_bundle=None if settings.ca_bundle is None else str(settings.ca_bundle),
+    )

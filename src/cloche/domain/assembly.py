@@ -1,0 +1,89 @@
+"""Putting a streamed answer together again: chunks in, ChatResponse out.
+
+The one place that knows how deltas add up, so that a streamed answer and a whole one cannot differ.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloche.domain.chat import (
+    ChatResponse,
+    Choice,
+    Chunk,
+    FinishReason,
+    FunctionCall,
+    ToolCall,
+    Usage,
+)
+
+
+class _OpenChoice:
+    """A choice whose end has not come yet."""
+
+    __slots__ = ("calls", "finish_reason", "logprobs", "text")
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.calls: dict[int, ToolCall] = {}
+        self.logprobs: list[dict[str, Any]] | None = None
+        self.finish_reason: FinishReason | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        if chunk.content:
+            self.text.append(chunk.content)
+        if chunk.logprobs is not None:
+            self.logprobs = [*(self.logprobs or ()), *chunk.logprobs]
+        for delta in chunk.tool_calls:
+            call = self.calls.get(delta.index)
+            if call is None:
+                self.calls[delta.index] = ToolCall(
+                    id=delta.id or "", function=FunctionCall(name=delta.name or "", arguments=delta.arguments)
+                )
+            else:
+                call.function.arguments += delta.arguments
+        if chunk.finish_reason is not None:
+            self.finish_reason = chunk.finish_reason
+
+
+class Assembly:
+    """Collects the chunks of one answer with `expected` choices."""
+
+    __slots__ = ("_choices", "_expected", "usage")
+
+    def __init__(self, expected: int = 1) -> None:
+        self._expected = expected
+        self._choices: dict[int, _OpenChoice] = {}
+        self.usage: Usage | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        """Take the next chunk."""
+        choice = self._choices.get(chunk.index)
+        if choice is None:
+            choice = self._choices[chunk.index] = _OpenChoice()
+        choice.add(chunk)
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+
+    @property
+    def complete(self) -> bool:
+        """Whether every expected choice has its finish reason."""
+        return len(self._choices) >= self._expected and all(
+            choice.finish_reason is not None for choice in self._choices.values()
+        )
+
+    def response(self) -> ChatResponse:
+        """The assembled answer.  Only when `complete`: a finish reason is never made up."""
+        choices = []
+        for index, choice in sorted(self._choices.items()):
+            assert choice.finish_reason is not None
+            choices.append(
+                Choice(
+                    index=index,
+                    content="".join(choice.text),
+                    finish_reason=choice.finish_reason,
+                    tool_calls=[call for _, call in sorted(choice.calls.items())],
+                    logprobs=choice.logprobs,
+                )
+            )
+        return ChatResponse(choices=choices, usage=self.usage)

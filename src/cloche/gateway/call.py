@@ -1,0 +1,192 @@
+"""A Call: one chat request's journey from the first header to the log line.
+
+It is driven by callbacks, not awaited: a task per call would cost half of what the whole pass-through costs
+(docs/decisions/0002).  Whatever happens, the call is finished exactly once: answered, failed or hung up on, and then its
+record is offered.  This module must not know how bytes reach the client (`Reply`) or the provider (`Exchange`).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from cloche.domain.access import Principal
+from cloche.domain.chat import Usage
+from cloche.domain.errors import Problem
+from cloche.snapshot import Target
+from cloche.telemetry import Outcome
+from cloche.wire import errors
+
+
+class Reply(Protocol):
+    """The way back to the client.  Either `whole` once, or `begin`, `send`*, `finish`."""
+
+    def whole(self, status: int, headers: bytes, body: bytes) -> None:
+        """A JSON answer in one piece.  `headers`: further header lines, each ended by CRLF."""
+
+    def begin(self, headers: bytes) -> None:
+        """Status 200 and the head of an event stream."""
+
+    def send(self, data: bytes) -> None:
+        """A piece of the stream."""
+
+    def finish(self) -> None:
+        """The stream is complete."""
+
+
+class Source(Protocol):
+    """Whatever is producing the answer: it can be slowed down and stopped."""
+
+    def pause(self) -> None:
+        """The client is slow."""
+
+    def resume(self) -> None:
+        """The client has caught up."""
+
+    def cancel(self) -> None:
+        """Nobody wants the answer."""
+
+
+class Call:
+    """What is known of one request, and the three ways it can end."""
+
+    __slots__ = (
+        "arrived",
+        "client_request_id",
+        "ended",
+        "endpoint",
+        "first_byte_at",
+        "id",
+        "on_end",
+        "outcome",
+        "path",
+        "principal",
+        "problem",
+        "reply",
+        "source",
+        "started",
+        "status",
+        "stream",
+        "streaming",
+        "quiet",
+        "target",
+        "usage",
+    )
+
+    def __init__(self, path: str, reply: Reply) -> None:
+        self.id = new_id()
+        self.path = path
+        self.reply = reply
+        self.arrived = time.time()
+        self.started = time.perf_counter()
+        self.on_end: Callable[[Call], None] | None = None
+        self.principal: Principal | None = None
+        self.endpoint: str | None = None
+        self.target: Target | None = None
+        self.client_request_id: str | None = None
+        self.stream = False  # the client asked for a stream
+        self.streaming = False  # the head of a stream has been sent
+        self.quiet = False  # nothing has been sent since `keep_alive` last looked
+        self.source: Source | None = None
+        self.first_byte_at: float | None = None
+        self.status = 0
+        self.usage: Usage | None = None
+        self.problem: Problem | None = None
+        self.outcome: Outcome = "ok"
+        self.ended = False
+
+    # ---------------------------------------------------------------- from the answering side
+
+    def answer(self, body: bytes, usage: Usage | None) -> None:
+        """A whole answer."""
+        if self.ended:
+            return
+        self.usage = usage
+        self.status = 200
+        self.first_byte_at = time.perf_counter()
+        self.reply.whole(200, self._headers(), body)
+        self._end()
+
+    def send(self, data: bytes) -> None:
+        """A piece of a streamed answer.  The first one sends the status, so that what fails before is a real error."""
+        if self.ended:
+            return
+        if not self.streaming:
+            self.streaming = True
+            self.status = 200
+            self.first_byte_at = time.perf_counter()
+            self.reply.begin(self._headers())
+        self.quiet = False
+        self.reply.send(data)
+
+    def keep_alive(self) -> None:
+        """Send a bare newline, the only keep-alive that every client's parser takes, if a stream has been silent since
+        the last time this was called."""
+        if self.streaming and self.quiet:
+            self.reply.send(b"\n")
+        self.quiet = True
+
+    def finish(self, usage: Usage | None) -> None:
+        """The stream is complete."""
+        if self.ended:
+            return
+        self.usage = usage
+        self.reply.finish()
+        self._end()
+
+    def fail(self, problem: Problem) -> None:
+        """An HTTP error, or an error event once the stream has begun."""
+        if self.ended:
+            return
+        self.problem = problem
+        self.outcome = "error"
+        if self.streaming:
+            self.reply.send(errors.stream_end(problem))
+            self.reply.finish()
+        else:
+            self.status = problem.status
+            retry_after = b"" if problem.retry_after is None else b"retry-after: %d\r\n" % problem.retry_after
+            self.reply.whole(problem.status, self._headers() + retry_after, errors.body(problem))
+        self._end()
+
+    # ---------------------------------------------------------------- from the client's side
+
+    def hang_up(self) -> None:
+        """The client is gone."""
+        if self.ended:
+            return
+        self.status = self.status or 499
+        self.outcome = "cancelled"
+        source = self.source
+        self._end()
+        if source is not None:
+            source.cancel()
+
+    def slow(self) -> None:
+        """The client does not read as fast as the answer comes."""
+        if self.source is not None:
+            self.source.pause()
+
+    def caught_up(self) -> None:
+        """The client reads again."""
+        if self.source is not None:
+            self.source.resume()
+
+    # ---------------------------------------------------------------- the end
+
+    def _headers(self) -> bytes:
+        return b"" if self.target is None else self.target.header
+
+    def _end(self) -> None:
+        self.ended = True
+        self.source = None
+        if self.on_end is not None:
+            self.on_end(self)
+
+
+def new_id() -> str:
+    """A request id: random, in the form of a UUID, as Databricks has it."""
+    digits = f"{random.getrandbits(128):032x}"  # noqa: S311 (ids are no secrets)
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

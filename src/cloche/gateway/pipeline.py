@@ -1,0 +1,148 @@
+"""The hot path, told once: admit, read, route, relay, record.
+
+Everything here is synchronous up to the provider; the rest of a call happens in the callbacks of its relay.  Nothing in
+this package opens a database, reads the environment or waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+
+from cloche.domain.chat import ChatRequest
+from cloche.domain.errors import NotReady, Problem
+from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
+from cloche.gateway import admission, routing
+from cloche.gateway.call import Call, Reply
+from cloche.gateway.relay import StreamRelay, WholeRelay
+from cloche.gateway.translated import LocalRun
+from cloche.snapshot import Slot, Snapshot, Target
+from cloche.wire import errors
+from cloche.wire.openai import Identity, read_chat
+from cloche.wire.passthrough import Stream
+
+log = logging.getLogger("cloche.gateway")
+
+KEEP_ALIVE_SECONDS = 10.0
+"""How often the composition root calls `keep_alive`: a silent stream gets a sign of life after 10 to 20 seconds."""
+
+
+class Ask:
+    """What the edge knows of a chat call besides its body.
+
+    `endpoint` None: the body's `model` names it.  `folds`: this client cannot read a stream from this path and gets the
+    answer in one piece even if it asks for one.
+    """
+
+    __slots__ = ("authorization", "endpoint", "entity", "folds", "path")
+
+    def __init__(
+        self, path: str, endpoint: str | None, entity: str | None, authorization: bytes | None, folds: bool
+    ) -> None:
+        self.path = path
+        self.endpoint = endpoint
+        self.entity = entity
+        self.authorization = authorization
+        self.folds = folds
+
+
+class Gateway:
+    """Answers chat calls from the current snapshot.
+
+    `send`: upstream/'s entry.  `on_call_end`: where records go.  `token_key`: the key of the token digests.
+    """
+
+    def __init__(
+        self,
+        slot: Slot,
+        token_key: bytes,
+        send: Callable[[HttpCall, Receiver, Timeouts], Exchange],
+        on_call_end: Callable[[Call], None],
+    ) -> None:
+        self._slot = slot
+        self._token_key = token_key
+        self._send = send
+        self._on_call_end = on_call_end
+        self._live: set[Call] = set()
+        self._draining = False
+
+    @property
+    def active_calls(self) -> int:
+        """Calls that have not ended."""
+        return len(self._live)
+
+    def open(self, ask: Ask, reply: Reply) -> Call:
+        """A new call, admitted or failed: its `principal` or its `problem` is set.  Nothing is sent yet, so that the edge
+        may read the rest of the request first."""
+        call = Call(ask.path, reply)
+        call.on_end = self._end
+        self._live.add(call)
+        try:
+            if self._draining:
+                raise NotReady("cloche is shutting down", retry_after=1)
+            call.principal = admission.authenticate(ask.authorization, self._token_key, self._slot.current())
+        except Problem as problem:
+            call.problem = problem
+        return call
+
+    def answer(self, call: Call, ask: Ask, body: bytes) -> None:
+        """Answer an admitted call whose body is complete.  Never raises."""
+        try:
+            snapshot = self._slot.current()
+            call.endpoint = ask.endpoint
+            request = read_chat(body)
+            self._relay(call, request, self._route(call, ask, request, snapshot), ask.folds)
+        except Problem as problem:
+            call.fail(problem)
+        except Exception:  # the edge of the hot path: a defect ends one call, with its id in the log, and no other
+            log.exception("call %s failed inside cloche", call.id)
+            call.fail(errors.unexpected(call.id))
+
+    def _route(self, call: Call, ask: Ask, request: ChatRequest, snapshot: Snapshot) -> Target:
+        params = request.params
+        call.client_request_id = params.client_request_id
+        endpoint, entity = ask.endpoint, ask.entity
+        if endpoint is None:
+            endpoint, entity = routing.split_model(params.model)
+        call.endpoint = endpoint
+        call.target = routing.choose(snapshot, endpoint, entity, random.random())  # noqa: S311 (a traffic split)
+        return call.target
+
+    def _relay(self, call: Call, request: ChatRequest, target: Target, folds: bool) -> None:
+        params = request.params
+        call.stream = bool(params.stream) and not folds
+        identity = Identity(f"chatcmpl-{call.id}", int(call.arrived), target.model)
+        if target.local is not None:
+            LocalRun(call, target.local, request, identity).start(self._send)
+            return
+        translator = target.translator
+        assert translator is not None
+        relay: Receiver
+        if call.stream:
+            separate = params.stream_options is not None and params.stream_options.include_usage
+            relay = StreamRelay(call, translator, Stream(identity, expected=params.n or 1, separate_usage=separate))
+        else:
+            relay = WholeRelay(call, translator, identity)
+        call.source = self._send(translator.encode(request, stream=call.stream), relay, target.timeouts)
+
+    def _end(self, call: Call) -> None:
+        self._live.discard(call)
+        self._on_call_end(call)
+
+    def keep_alive(self) -> None:
+        """Give the silent streams a sign of life."""
+        for call in list(self._live):
+            call.keep_alive()
+
+    def drain(self) -> None:
+        """Take no new calls; those under way go on."""
+        self._draining = True
+
+    def abort(self) -> None:
+        """Fail every call under way: the time for draining is over."""
+        for call in list(self._live):
+            source = call.source
+            call.fail(NotReady("cloche was shut down before the answer was finished", retry_after=1))
+            if source is not None:
+                source.cancel()

@@ -1,0 +1,43 @@
+"""What is left of a call when it is over: one record, offered to the log.  About 3 µs, most of it formatting."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from cloche.gateway.call import Call
+from cloche.telemetry import CallRecord
+
+
+class Recorder:
+    """Makes the record of each call that ends.  `sink` takes a record and must not block."""
+
+    __slots__ = ("_sink",)
+
+    def __init__(self, sink: Callable[[CallRecord], None]) -> None:
+        self._sink = sink
+
+    def __call__(self, call: Call) -> None:
+        """The call has ended."""
+        first_byte, usage, problem = call.first_byte_at, call.usage, call.problem
+        self._sink(
+            CallRecord(
+                time=call.arrived,
+                request_id=call.id,
+                method="POST",
+                path=call.path,
+                status=call.status,
+                duration_ms=round((time.perf_counter() - call.started) * 1000, 3),
+                outcome=call.outcome,
+                client_request_id=call.client_request_id,
+                endpoint=call.endpoint,
+                entity=None if call.target is None else call.target.entity,
+                principal=None if call.principal is None else call.principal.name,
+                error_code=None if problem is None else problem.code,
+                stream=call.stream,
+                input_tokens=None if usage is None else usage.prompt_tokens,
+                output_tokens=None if usage is None else usage.completion_tokens,
+                first_byte_ms=None if first_byte is None else round((first_byte - call.started) * 1000, 3),
+                detail=None if problem is None else problem.message,
+            )
+        )

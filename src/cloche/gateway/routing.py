@@ -1,0 +1,28 @@
+"""Which endpoint and which served entity a call goes to.  No clock; dice are passed in."""
+
+from __future__ import annotations
+
+from cloche.domain.errors import BadRequest, EndpointNotFound
+from cloche.snapshot import Snapshot, Target
+
+
+def split_model(model: str | None) -> tuple[str, str | None]:
+    """Endpoint and entity from the `model` of a chat completion: `endpoint` or `endpoint/entity`."""
+    if not model:
+        raise BadRequest("model: this field is required here; it names the serving endpoint")
+    endpoint, slash, entity = model.partition("/")
+    return endpoint, entity if slash else None
+
+
+def choose(snapshot: Snapshot, endpoint: str, entity: str | None, dice: float) -> Target:
+    """The target: the named entity, or one by the endpoint's traffic split.  EndpointNotFound says what is missing."""
+    compiled = snapshot.endpoints.get(endpoint)
+    if compiled is None:
+        raise EndpointNotFound(f"The serving endpoint '{endpoint}' does not exist.")
+    if entity is None:
+        return compiled.pick(dice)
+    target = compiled.targets.get(entity)
+    if target is None:
+        names = ", ".join(sorted(compiled.targets))
+        raise EndpointNotFound(f"The endpoint '{endpoint}' has no served entity '{entity}'; it has: {names}.")
+    return target

@@ -1,0 +1,99 @@
+"""uvicorn, fitted out: the fast lane as its protocol, a drain that counts lane calls, exit status 0 after a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import signal
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from cloche.gateway.pipeline import KEEP_ALIVE_SECONDS, Gateway
+from cloche.http.lane import Lane, LaneProtocol
+
+_TICKS_A_SECOND = 10
+"""uvicorn's main loop calls `on_tick` that often."""
+
+
+class TlsFiles:
+    """Certificate chain and key, as PEM files."""
+
+    def __init__(self, cert: str, key: str) -> None:
+        self.cert = cert
+        self.key = key
+
+
+class ServerOptions:
+    """How long an idle connection is kept, and how long running answers may take after a signal: seconds."""
+
+    def __init__(self, *, keep_alive: float, drain: float, lane: bool, tls: TlsFiles | None) -> None:
+        self.keep_alive = keep_alive
+        self.drain = drain
+        self.lane = lane
+        self.tls = tls
+
+
+class Server(uvicorn.Server):
+    """Serves on one socket until a signal comes, then drains."""
+
+    def __init__(self, app: ASGIApp, lane: Lane, gateway: Gateway, options: ServerOptions) -> None:
+        self._lane = lane
+        self._gateway = gateway
+        tls = options.tls
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=functools.partial(LaneProtocol, lane) if options.lane else "httptools",  # type: ignore[arg-type]
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=max(1, round(options.keep_alive)),
+                timeout_graceful_shutdown=max(1, round(options.drain)),
+                ssl_certfile=tls.cert if tls is not None else None,
+                ssl_keyfile=tls.key if tls is not None else None,
+            )
+        )
+
+    async def run_on(self, listener: socket.socket, on_started: Callable[[], Awaitable[None]]) -> None:
+        """Serve until a signal; `on_started` is awaited once connections are taken."""
+        self._on_started = on_started
+        await self.serve(sockets=[listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take connections."""
+        await super().startup(sockets)
+        await self._on_started()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % _TICKS_A_SECOND == 0:
+            self._lane.check_deadlines(self.server_state)
+        if counter % round(KEEP_ALIVE_SECONDS * _TICKS_A_SECOND) == 0:
+            self._gateway.keep_alive()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no new calls, let running answers finish, and end those that take too long with an error event."""
+        self._gateway.drain()
+        await super().shutdown(sockets)
+        self._gateway.abort()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does it, but without raising the signal again at the end: a drained server has exited well."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

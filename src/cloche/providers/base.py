@@ -1,0 +1,199 @@
+"""What every provider is: a pure translator, bound to one served entity when a configuration is published.
+
+    encode(request) -> HttpCall        what to send
+    decoder(request) -> Decoder        body bytes to Chunks, for providers with a dialect of their own
+    error(status, headers, body)       the provider's refusal as a Problem
+
+An OpenAI-shaped provider needs no decoder: its bytes pass through wire/passthrough.py.  Nothing here awaits, reads a clock
+or rolls dice.  Refusals are classified by status and error code, by the table below, never by searching message text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from cloche.domain.chat import ChatRequest, Chunk
+from cloche.domain.errors import (
+    InvalidParameter,
+    Problem,
+    ProviderBroken,
+    ProviderBusy,
+    ProviderCredentials,
+    ProviderRefused,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
+from cloche.domain.outbound import HttpCall, Origin
+
+Config = TypeVar("Config")
+
+# ---------------------------------------------------------------- the protocol
+
+
+class Decoder(Protocol):
+    """Reads the body of one answer with one choice."""
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """The chunks that `data` completes, none of them the last."""
+
+    def close(self) -> list[Chunk]:
+        """The body ended: what was still held.  The last chunk has the finish reason and the usage.  ProviderBroken if
+        the answer is not whole."""
+
+
+class Translator(Protocol):
+    """A provider bound to one served entity."""
+
+    @property
+    def model(self) -> str:
+        """The name that answers bear where the provider gives none."""
+
+    def encode(self, request: ChatRequest, *, stream: bool) -> HttpCall:
+        """The call to make.  BadRequest for what this provider cannot do."""
+
+    def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
+        """What an answer other than 200, or an error object inside an answer, means."""
+
+
+class InvalidSettings(Exception):
+    """A provider's settings are wrong: (field path below the entity, what is wrong) for each fault."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+
+# ---------------------------------------------------------------- settings
+
+
+def read_settings(kind: type[Config], settings: dict[str, Any], group: str) -> Config:
+    """The provider's `…_config` object, checked.  InvalidSettings names the field."""
+    try:
+        return msgspec.convert(settings, kind)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        path = f"{group}{path.rstrip('`')}" if path else group
+        raise InvalidSettings([(path, what[:1].lower() + what[1:].replace("`", "'"))]) from None
+
+
+def credential(settings: Any, name: str, group: str, *, required: bool = True) -> str | None:
+    """The value of the credential `name`, given as `NAME_plaintext`; exactly one of the two forms may be there."""
+    reference, plaintext = getattr(settings, name), getattr(settings, f"{name}_plaintext")
+    if reference is not None and plaintext is not None:
+        raise InvalidSettings([(f"{group}.{name}", f"give either {name} or {name}_plaintext, not both")])
+    if reference is not None:
+        raise InvalidSettings(
+            [(f"{group}.{name}", f"secret references cannot be resolved yet: give {name}_plaintext instead")]
+        )
+    if plaintext is None:
+        if required:
+            raise InvalidSettings([(f"{group}.{name}", f"give {name} or {name}_plaintext")])
+        return None
+    return header_value(plaintext, f"{group}.{name}_plaintext")
+
+
+def header_value(value: str, path: str) -> str:
+    """`value`, fit to stand in a header field.  The message never shows it: it may be a secret."""
+    if not value or not value.isascii() or not value.isprintable():
+        raise InvalidSettings([(path, "must be printable ASCII without line breaks, and not empty")])
+    return value
+
+
+def parse_url(url: str, path: str) -> tuple[Origin, str]:
+    """Origin and path of an upstream's base URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise InvalidSettings([(path, f"'{url}' is not a URL")]) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidSettings([(path, "must be an http:// or https:// URL with a host")])
+    if parts.username is not None or parts.fragment:
+        raise InvalidSettings([(path, "must have no user name, password or fragment")])
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidSettings([(path, "must be printable ASCII without spaces")])
+    tls = parts.scheme == "https"
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    return Origin(host=parts.hostname, port=port or (443 if tls else 80), tls=tls), target
+
+
+def render_head(origin: Origin, target: str, headers: dict[str, str]) -> bytes:
+    """Request line and headers of a JSON POST, made once per published configuration."""
+    default_port = 443 if origin.tls else 80
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    lines = [
+        f"POST {target or '/'} HTTP/1.1",
+        f"host: {host}" if origin.port == default_port else f"host: {host}:{origin.port}",
+        "content-type: application/json",
+        "accept-encoding: identity",  # a compressed stream cannot be passed through event by event
+        "user-agent: cloche",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+
+
+# ---------------------------------------------------------------- refusals
+
+_REFUSED_AS = {404: 404, 409: 400, 413: 400, 415: 400, 422: 400}
+"""Statuses of the caller's mistake that reach the client as another one: 409 is retried by the OpenAI client, 413, 415 and
+422 are unknown to the Databricks clients and retried by MLflow."""
+
+_CODES_OF_OUR_ACCOUNT = frozenset(("insufficient_quota", "billing_hard_limit_reached", "account_deactivated"))
+"""Error codes that mean: the operator's account with the provider is at fault, whatever the status."""
+
+
+def refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
+    """The Problem that an OpenAI-shaped refusal means; its message says which provider spoke."""
+    message, code = _read_error(body)
+    said = f"{provider} answered {status}" + (f": {message}" if message else "")
+    retry_after = _retry_after(headers)
+    if status in (401, 403) or code in _CODES_OF_OUR_ACCOUNT:
+        # The provider's own words may quote a part of the key.
+        what = (
+            "rejected the credentials of this served entity" if status != 429 else "says that the account is exhausted"
+        )
+        return ProviderCredentials(f"{provider} {what} (status {status}); its operator must mend that")
+    if status == 429:
+        return ProviderBusy(said, retry_after=retry_after or 1)
+    if status == 408 or status == 504:
+        return ProviderTimeout(said)
+    if status in (503, 529):
+        return ProviderUnavailable(said, retry_after=retry_after or 1)
+    if 400 <= status < 500:
+        return ProviderRefused(said, status=_REFUSED_AS.get(status, 400))
+    return ProviderBroken(said)
+
+
+def _retry_after(headers: dict[bytes, bytes]) -> int | None:
+    """Whole seconds, at least one; the date form is not read: providers of this field send seconds."""
+    value = headers.get(b"retry-after", b"").partition(b".")[0]
+    return max(1, int(value)) if value.isdigit() and len(value) < 9 else None
+
+
+def _read_error(body: bytes) -> tuple[str, str]:
+    """Message and code of `{"error": {…}}`, `{"error": "…"}` or `{"message": …}`; a body that is no JSON has neither."""
+    try:
+        answer = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "", ""
+    if isinstance(answer, list) and answer:
+        answer = answer[0]
+    if not isinstance(answer, dict):
+        return "", ""
+    error = answer.get("error", answer)
+    if isinstance(error, str):
+        return error, ""
+    if not isinstance(error, dict):
+        return "", ""
+    message = error.get("message") or error.get("detail") or answer.get("message") or ""
+    code = error.get("code") or error.get("type") or ""
+    return message if isinstance(message, str) else str(message), str(code)
+
+
+def status_in_error(body: bytes, default: int = 502) -> int:
+    """The status that an error object inside a 200 answer or a stream bears as its `code`, where it has one."""
+    _, code = _read_error(body)
+    return int(code) if code.isdigit() and 400 <= int(code) < 600 else default

@@ -1,0 +1,67 @@
+"""Any service that takes OpenAI-shaped chat requests at a URL: Ollama, vLLM, llama.cpp, a private gateway."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from cloche.domain.endpoint import ExternalModel
+from cloche.providers.base import InvalidSettings, credential, header_value, parse_url, read_settings, render_head
+from cloche.providers.openai import OpenAIShaped
+
+GROUP = "custom_provider_config"
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OURS = frozenset(("host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"))
+
+
+class BearerAuth(msgspec.Struct, forbid_unknown_fields=True):
+    """`Authorization: Bearer TOKEN`."""
+
+    token: str | None = None
+    token_plaintext: str | None = None
+
+
+class ApiKeyAuth(msgspec.Struct, forbid_unknown_fields=True):
+    """A header of the service's own: `key` is its name."""
+
+    key: str
+    value: str | None = None
+    value_plaintext: str | None = None
+
+
+class CustomConfig(msgspec.Struct, forbid_unknown_fields=True):
+    """The `custom_provider_config` object of a served entity."""
+
+    custom_provider_url: str
+    bearer_token_auth: BearerAuth | None = None
+    api_key_auth: ApiKeyAuth | None = None
+
+
+def bind(model: ExternalModel) -> OpenAIShaped:
+    """The translator for a served entity with provider `custom`.  InvalidSettings names what is wrong.
+
+    Whether the documented URL is a base or the whole is unknown, so both are taken: a path that is empty or ends in a
+    version (`/v1`) gets `/chat/completions`; any other is called as given.
+    """
+    config = read_settings(CustomConfig, model.settings, GROUP)
+    origin, target = parse_url(config.custom_provider_url, f"{GROUP}.custom_provider_url")
+    if "?" not in target and re.search(r"^/?$|/v\d+/?$", target):
+        target = target.rstrip("/") + "/chat/completions"
+    return OpenAIShaped("custom", model.name, origin, render_head(origin, target, _auth_headers(config)))
+
+
+def _auth_headers(config: CustomConfig) -> dict[str, str]:
+    if config.bearer_token_auth is not None and config.api_key_auth is not None:
+        raise InvalidSettings([(GROUP, "give either bearer_token_auth or api_key_auth, not both")])
+    if config.bearer_token_auth is not None:
+        token = credential(config.bearer_token_auth, "token", f"{GROUP}.bearer_token_auth")
+        return {"authorization": f"Bearer {token}"}
+    if config.api_key_auth is not None:
+        group = f"{GROUP}.api_key_auth"
+        name = header_value(config.api_key_auth.key, f"{group}.key")
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS:
+            raise InvalidSettings([(f"{group}.key", f"'{name}' cannot be the name of an authentication header")])
+        return {name.lower(): str(credential(config.api_key_auth, "value", group))}
+    return {}

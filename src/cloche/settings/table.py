@@ -1,0 +1,205 @@
+"""The table of settings: name, type, default, help, unit, variable, flag and what is secret about each.
+
+The fields of `Settings` are the table; flags, variables, keys in the file and docs/configuration.md are derived from
+it, so that none can be forgotten.  Must not know where values come from or what a setting does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, get_type_hints
+
+import msgspec
+
+from cloche.settings.kinds import Kind, list_of, number, path, switch, text, whole
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """What the table says of a setting beside its name, type and default."""
+
+    help: str
+    kind: Kind
+    unit: str = ""
+    variables: tuple[str, ...] = ()
+    flag: str | None = ""
+    in_file: bool = True
+    hides: Literal["", "whole", "userinfo"] = ""
+
+
+_SECONDS = number(0.1, 86_400)
+_FILE = path("the path of a file that exists", Path.is_file)
+_DIRECTORY = path("the path of a directory", lambda path: not path.exists() or path.is_dir())
+_PROXY = text("a URL such as http://proxy.example:3128", r"https?://[^\s/]+/?")
+_ENDPOINT = text("NAME=MODEL", r"[A-Za-z0-9_-]{1,63}=[^=,\s]+")
+
+
+def _seconds(help_text: str) -> Field:
+    return Field(help=help_text, kind=_SECONDS, unit="seconds")
+
+
+def _proxy(scheme: str) -> Field:
+    variables = (f"{scheme.upper()}_PROXY", f"{scheme}_proxy")
+    return Field(help=f"Proxy for {scheme}:// providers.", kind=_PROXY, variables=variables, hides="userinfo")
+
+
+DEFAULT_HOME = "~/.cloche"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What cloche was told.  Paths are absolute; `repr` shows no secret."""
+
+    home: Annotated[Path, Field(help="Directory of all state, made with mode 0700.", kind=_DIRECTORY, in_file=False)]
+    host: Annotated[str, Field(help="Address to listen on.", kind=text("a host name or address", r"\S+"))] = "127.0.0.1"
+    port: Annotated[int, Field(help="Port to listen on; 0 takes a free one.", kind=whole(0, 65_535))] = 8080
+    tls_cert: Annotated[
+        Path | None, Field(help="Certificate chain (PEM); with the key it serves HTTPS.", kind=_FILE)
+    ] = None
+    tls_key: Annotated[Path | None, Field(help="Private key of the certificate (PEM).", kind=_FILE)] = None
+    admin_token: Annotated[
+        str | None,
+        Field(
+            help="Admin token to accept instead of one made at the first start.",
+            kind=text("16 characters or more without spaces", r"[!-~]{16,}"),
+            flag=None,  # a flag would show in the list of processes
+            hides="whole",
+        ),
+    ] = None
+    log_format: Annotated[
+        Literal["plain", "json"], Field(help="Shape of log lines.", kind=text("plain or json", "plain|json"))
+    ] = "plain"
+    config: Annotated[Path | None, Field(help="File of endpoints to serve (JSON or YAML).", kind=_FILE)] = None
+    default_endpoint: Annotated[bool, Field(help="Serve the default model under its own name.", kind=switch())] = True
+    endpoints: Annotated[
+        tuple[str, ...],
+        Field(
+            help="NAME=MODEL: serve a local model under a name.",
+            kind=list_of(_ENDPOINT, "NAME=MODEL, several separated by commas"),
+            flag="--endpoint",
+        ),
+    ] = ()
+    models_dir: Annotated[
+        Path | None, Field(help="Directory of model files, if not `models` in the home.", kind=_DIRECTORY)
+    ] = None
+    max_body: Annotated[int, Field(help="Largest request body, inflated.", kind=whole(1024, 1 << 34), unit="bytes")] = (
+        16 * 1024 * 1024
+    )
+    drain_seconds: Annotated[float, _seconds("How long running answers may take after SIGTERM.")] = 30.0
+    request_read_seconds: Annotated[float, _seconds("How long a client may take to send a request.")] = 30.0
+    keep_alive_seconds: Annotated[float, _seconds("How long an idle client connection is kept.")] = 75.0
+    upstream_connect_seconds: Annotated[float, _seconds("Longest wait for a connection to a provider.")] = 5.0
+    upstream_first_byte_seconds: Annotated[float, _seconds("Longest wait for an answer's first byte.")] = 120.0
+    upstream_between_bytes_seconds: Annotated[float, _seconds("Longest pause within an answer.")] = 60.0
+    upstream_total_seconds: Annotated[float, _seconds("Longest time for a provider's whole answer.")] = 597.0
+    http_proxy: Annotated[str | None, _proxy("http")] = None
+    https_proxy: Annotated[str | None, _proxy("https")] = None
+    no_proxy: Annotated[
+        tuple[str, ...],
+        Field(
+            help="Hosts and domains to reach without a proxy.",
+            kind=list_of(text("a host", r"\S+"), "hosts separated by commas"),
+            variables=("NO_PROXY", "no_proxy"),
+        ),
+    ] = ()
+    ca_bundle: Annotated[
+        Path | None,
+        Field(
+            help="Certificates to trust (PEM) instead of the system's.",
+            kind=_FILE,
+            variables=("CLOCHE_CA_BUNDLE", "SSL_CERT_FILE"),
+        ),
+    ] = None
+    engine_threads: Annotated[
+        int | None, Field(help="Threads of a local model, if not one fewer than the usable cores.", kind=whole(1, 1024))
+    ] = None
+    engine_parallel: Annotated[int, Field(help="Answers that a local model works on at once.", kind=whole(1, 256))] = 4
+    engine_context: Annotated[
+        int | None,
+        Field(
+            help="Longest prompt and answer of one call to a local model, if not as trained, at most 8192.",
+            kind=whole(256, 1 << 24),
+            unit="tokens",
+        ),
+    ] = None
+    engine_queue_limit: Annotated[int, Field(help="Calls that may wait for a local model.", kind=whole(0, 65_536))] = 32
+    engine_queue_seconds: Annotated[float, _seconds("How long a call may wait for a local model.")] = 30.0
+    max_tokens_default: Annotated[
+        int,
+        Field(
+            help="Length of a local model's answer where the request sets none.",
+            kind=whole(1, 1 << 24),
+            unit="tokens",
+        ),
+    ] = 1024
+    lane: Annotated[bool, Field(help="Fast path for chat calls; off: plain ASGI.", kind=switch())] = True
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={shown(name, getattr(self, name))}' for name in fields())})"
+
+    @property
+    def models_path(self) -> Path:
+        """Where model files are: `models_dir`, or `models` in the home."""
+        return self.models_dir or self.home / "models"
+
+    @property
+    def endpoint_models(self) -> dict[str, str]:
+        """Model name by endpoint name, as given in `endpoints`."""
+        return {name: model for name, _, model in (pair.partition("=") for pair in self.endpoints)}
+
+
+@cache
+def fields() -> Mapping[str, Field]:
+    """The table: what is said of each setting, by its name, in the order of `Settings`."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return {name: hints[name].__metadata__[0] for name in Settings.__struct_fields__}
+
+
+def variables(name: str) -> tuple[str, ...]:
+    """The variables that set a field, the strongest first."""
+    return fields()[name].variables or (f"CLOCHE_{name.upper()}",)
+
+
+def flag(name: str) -> str | None:
+    """The flag that sets a field; None where there is none."""
+    given = fields()[name].flag
+    return f"--{name.replace('_', '-')}" if given == "" else given
+
+
+def default(name: str) -> object:
+    """The value of a field that nothing sets; of the home, in words."""
+    names, defaults = Settings.__struct_fields__, Settings.__struct_defaults__
+    return dict(zip(names[-len(defaults) :], defaults, strict=True)).get(name, DEFAULT_HOME)
+
+
+def shown(name: str, value: object) -> str:
+    """A value as it may be shown to people: without its secret; empty where nothing is set."""
+    hides = fields()[name].hides
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    if hides == "whole":
+        return "***"
+    return re.sub(r"//[^@/]*@", "//***@", str(value)) if hides else str(value)
+
+
+def reference() -> str:
+    """docs/configuration.md: the table as Markdown, one section for each setting."""
+    return "\n".join(line for name in fields() for line in _section(name))
+
+
+def _section(name: str) -> Iterator[str]:
+    field = fields()[name]
+    unit = f", in {field.unit}" if field.unit else ""
+    yield from (f"## `{name}`", "", field.help, "")
+    yield f"- Value: {field.kind.wants}{unit}"
+    yield f"- Default: {shown(name, default(name)) or 'not set'}"
+    if flag(name):
+        yield f"- Flag: `{flag(name)}`"
+    yield f"- Variable: {', '.join(f'`{variable}`' for variable in variables(name))}"
+    yield f"- In the file: {f'`{name}`' if field.in_file else 'no'}"
+    yield ""

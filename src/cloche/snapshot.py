@@ -1,0 +1,153 @@
+"""Everything the hot path may read, frozen: who may call, and which endpoint leads where.
+
+A call takes the snapshot once, at its start, and reads from nothing else until its end, so a configuration change never
+shows half.  Control compiles a new one (which may fail) and swaps it in (which cannot).  Counters, pools and engines are
+not in it: they outlive a configuration.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from itertools import accumulate
+from typing import Protocol
+
+from msgspec import Struct
+
+from cloche.domain.access import Principal
+from cloche.domain.chat import ChatRequest
+from cloche.domain.endpoint import Endpoint, ServedEntity
+from cloche.domain.errors import Problem
+from cloche.domain.outbound import HttpCall, Timeouts
+from cloche.providers.base import Decoder, Translator
+from cloche.providers.catalogue import PROVIDERS
+
+
+class Ticket(Protocol):
+    """A place in an engine's queue, or in the engine."""
+
+    def leave(self) -> None:
+        """Give the place back.  Harmless when done twice."""
+
+
+class Gate(Protocol):
+    """Admission to an engine that can do only so much at once."""
+
+    def enter(self, on_turn: Callable[[], None], on_refused: Callable[[Problem], None]) -> Ticket:
+        """Wait for a place: `on_turn` is called when there is one, at once if there is one now.  LimitExceeded if the
+        queue is full."""
+
+
+class LocalModel(Protocol):
+    """A model that runs on this machine: its engine, and the translator for that engine's dialect."""
+
+    @property
+    def gate(self) -> Gate:
+        """Where calls queue for the engine."""
+
+    def check_ready(self) -> None:
+        """NotReady, saying when to come back, unless the engine can take a call."""
+
+    def stalled(self) -> None:
+        """A call got no bytes for too long: the engine is stuck."""
+
+    def encode(self, request: ChatRequest, choice: int) -> HttpCall:
+        """The call for one choice.  BadRequest for what this model cannot do."""
+
+    def decoder(self, request: ChatRequest, choice: int) -> Decoder:
+        """The reader of that call's answer."""
+
+    def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
+        """What the engine's refusal means."""
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How long to wait for this engine."""
+
+
+class Target(Struct, frozen=True):
+    """A served entity, ready to be called: exactly one of `translator` and `local` is set.
+
+    `header`: the line that tells the client which entity answered.
+    """
+
+    entity: str
+    model: str
+    header: bytes
+    timeouts: Timeouts
+    translator: Translator | None = None
+    local: LocalModel | None = None
+
+
+class CompiledEndpoint(Struct, frozen=True):
+    """An endpoint with its targets, and the traffic split as cumulative percentages."""
+
+    endpoint: Endpoint
+    targets: Mapping[str, Target]
+    routed: tuple[Target, ...]
+    bounds: tuple[int, ...]
+
+    def pick(self, dice: float) -> Target:
+        """The target for a throw of `dice`, 0 ≤ dice < 1."""
+        if len(self.routed) == 1:
+            return self.routed[0]
+        return self.routed[bisect_right(self.bounds, dice * 100)]
+
+
+class Grant(Struct, frozen=True):
+    """Whom a token stands for, and until when (Unix milliseconds; None: without end)."""
+
+    principal: Principal
+    expires_at: int | None = None
+
+
+class Snapshot(Struct, frozen=True):
+    """One consistent state.  `tokens` is keyed by digest."""
+
+    revision: int
+    endpoints: Mapping[str, CompiledEndpoint]
+    tokens: Mapping[bytes, Grant]
+
+
+class Slot:
+    """Where the two planes meet: control writes, gateway reads."""
+
+    __slots__ = ("_current",)
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._current = snapshot
+
+    def current(self) -> Snapshot:
+        """The snapshot in force."""
+        return self._current
+
+    def swap(self, snapshot: Snapshot) -> None:
+        """Put another in force.  Calls under way keep the one they took."""
+        self._current = snapshot
+
+
+def compile_endpoint(
+    endpoint: Endpoint, local_models: Mapping[str, LocalModel], timeouts: Timeouts
+) -> CompiledEndpoint:
+    """The endpoint with every entity bound to its provider or engine.  InvalidSettings names what cannot be bound."""
+    targets = {entity.name: _bind(endpoint, entity, local_models, timeouts) for entity in endpoint.entities}
+    routes = [route for route in endpoint.routes if route.traffic_percentage > 0]
+    return CompiledEndpoint(
+        endpoint=endpoint,
+        targets=targets,
+        routed=tuple(targets[route.served_model_name] for route in routes),
+        bounds=tuple(accumulate(route.traffic_percentage for route in routes)),
+    )
+
+
+def _bind(
+    endpoint: Endpoint, entity: ServedEntity, local_models: Mapping[str, LocalModel], timeouts: Timeouts
+) -> Target:
+    header = f"served-model-name: {entity.name}\r\n".encode()
+    model = entity.external_model
+    if model is not None:
+        translator = PROVIDERS[model.provider].bind(model)
+        return Target(entity.name, model.name, header, timeouts, translator=translator)
+    assert entity.entity_name is not None
+    local = local_models[entity.entity_name]
+    return Target(entity.name, endpoint.name, header, local.timeouts, local=local)

@@ -1,0 +1,97 @@
+"""The token API's JSON: bytes to plain values, plain values to bytes.
+
+Must not know how tokens are made or kept.  Unknown fields are let be, as the real service does; a field that would
+narrow what a token may do is refused, because ignoring it would hand out more than was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+
+from cloche.domain.access import Token
+from cloche.domain.errors import BadRequest, InvalidParameter
+
+
+class CreateToken(msgspec.Struct, frozen=True):
+    """POST /api/2.0/token/create.  `lifetime_seconds` None: as long as the server's default."""
+
+    comment: str | None = None
+    lifetime_seconds: int | None = None
+    scopes: list[str] | None = None
+    autoscope_enabled: bool | None = None
+
+
+class DeleteToken(msgspec.Struct, frozen=True):
+    """POST /api/2.0/token/delete."""
+
+    token_id: str
+
+
+class TokenInfo(msgspec.Struct, frozen=True):
+    """What is told of a token.  Times in Unix milliseconds; `expiry_time` -1: never."""
+
+    token_id: str
+    creation_time: int
+    expiry_time: int
+    comment: str
+
+
+class CreatedToken(msgspec.Struct, frozen=True):
+    """The answer to create: the only place where a value is ever told."""
+
+    token_value: str
+    token_info: TokenInfo
+
+
+class TokenInfos(msgspec.Struct, frozen=True):
+    """The answer to list."""
+
+    token_infos: list[TokenInfo]
+
+
+Body = TypeVar("Body", CreateToken, DeleteToken)
+
+
+def decode_create(body: bytes) -> CreateToken:
+    """Read a create request; an empty body asks for nothing special.  Raises BadRequest, InvalidParameter."""
+    request = _decode(body or b"{}", CreateToken)
+    if request.scopes:
+        raise InvalidParameter("scopes: tokens with scopes are not supported; the token would have full rights")
+    if request.autoscope_enabled:
+        raise InvalidParameter("autoscope_enabled: tokens with scopes are not supported")
+    return request
+
+
+def decode_delete(body: bytes) -> str:
+    """The id in a delete request.  Raises BadRequest."""
+    return _decode(body, DeleteToken).token_id
+
+
+def encode_created(value: str, token: Token) -> bytes:
+    """The answer to create."""
+    return msgspec.json.encode(CreatedToken(value, _info(token)))
+
+
+def encode_list(tokens: Iterable[Token]) -> bytes:
+    """The answer to list."""
+    return msgspec.json.encode(TokenInfos([_info(token) for token in tokens]))
+
+
+def _info(token: Token) -> TokenInfo:
+    expiry = -1 if token.expires_at is None else token.expires_at
+    return TokenInfo(token.id, token.created_at, expiry, token.comment)
+
+
+def _decode(body: bytes, shape: type[Body]) -> Body:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        # msgspec says "… - at `$.field`": the path goes first here, as in every message of this API.
+        text, _, path = str(error).partition(" - at `$")
+        field = path.rstrip("`").lstrip(".")
+        raise BadRequest(f"{field}: {text}" if field else text) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error

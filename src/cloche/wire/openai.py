@@ -1,0 +1,242 @@
+"""Chat completions as clients send and receive them: JSON bytes to ChatRequest, ChatResponse and Chunk to JSON bytes.
+
+Types and ranges are checked by decoding (domain/chat.py); this module checks what holds between fields.  Everything that
+leaves here is the safe intersection that every tested client can read: no null ids, `finish_reason` also as `finishReason`
+(the only spelling the Databricks SDK reads), usage on the chunk that finishes.  This module must not know who answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import msgspec
+from msgspec import Raw
+
+from cloche.codec import json_text
+from cloche.domain.chat import (
+    ChatParams,
+    ChatRequest,
+    ChatResponse,
+    Choice,
+    Chunk,
+    Message,
+    NamedTool,
+    Usage,
+)
+from cloche.domain.errors import BadRequest
+
+_decode_params = msgspec.json.Decoder(ChatParams).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+_OF_CUSTOM_MODELS = frozenset(("inputs", "instances", "dataframe_split", "dataframe_records", "prompt", "input"))
+_TEXT_FIELDS = frozenset(("model", "user", "reasoning_effort", "service_tier", "client_request_id", "stop"))
+
+# ---------------------------------------------------------------- requests
+
+
+def read_chat(body: bytes) -> ChatRequest:
+    """A checked request.  BadRequest names the field that is wrong."""
+    json_text.check_utf8(body)
+    try:
+        params = _decode_params(body)
+        fields = _decode_fields(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        _explain(error, body)
+    json_text.check_duplicate_keys(body, _plain_keys(params, fields))
+    if params.extra_params:
+        return read_chat(_merge_extra_params(params.extra_params, fields))
+    _check(params, fields)
+    return ChatRequest(params, fields)
+
+
+def _explain(error: Exception, body: bytes) -> NoReturn:
+    """Raise the BadRequest; a body meant for a custom model gets told so rather than that `messages` is missing."""
+    try:
+        fields = _decode_fields(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        fields = {}
+    if "messages" not in fields:
+        _refuse_custom_model_fields(fields)
+    json_text.raise_bad_request(error)
+
+
+def _plain_keys(params: ChatParams, fields: dict[str, Raw]) -> int:
+    """How many keys the body has if its messages are plain text and its other fields are no objects."""
+    keys = len(fields)
+    for message in params.messages:
+        keys += 2
+        if type(message.content) is list:
+            keys += 2 * len(message.content)
+    return keys
+
+
+def _merge_extra_params(extra: dict[str, Any], fields: dict[str, Raw]) -> bytes:
+    """The body with `extra_params` at top level.  The Databricks SDK declares them as a map of strings, so a string is
+    read as JSON (`"0.5"`, `"true"`, `"[…]"`) unless the field is text or the string is no JSON."""
+    merged: dict[str, Raw] = {name: value for name, value in fields.items() if name != "extra_params"}
+    for name, value in extra.items():
+        if name in merged or name == "extra_params":
+            raise BadRequest(f"extra_params.{name}: the field is given at top level too")
+        merged[name] = Raw(_from_text(name, value))
+    return _encode(merged)
+
+
+def _from_text(name: str, value: Any) -> bytes:
+    if isinstance(value, str) and name not in _TEXT_FIELDS:
+        try:
+            msgspec.json.decode(value)
+        except (msgspec.DecodeError, RecursionError):
+            pass
+        else:
+            return value.encode()
+    return _encode(value)
+
+
+def _check(params: ChatParams, fields: dict[str, Raw]) -> None:
+    if not _OF_CUSTOM_MODELS.isdisjoint(fields):
+        _refuse_custom_model_fields(fields)
+    for index, message in enumerate(params.messages):
+        if message.content is None or message.tool_calls or message.role == "tool":
+            _check_message(message, f"messages[{index}]")
+    if params.top_logprobs is not None and not params.logprobs:
+        raise BadRequest("top_logprobs: needs logprobs to be true")
+    if params.response_format is not None:
+        is_schema = params.response_format.type == "json_schema"
+        if is_schema and params.response_format.json_schema is None:
+            raise BadRequest("response_format.json_schema: this field is required when the type is json_schema")
+    if params.max_tokens and params.max_completion_tokens:
+        raise BadRequest("max_completion_tokens: give either max_tokens or max_completion_tokens, not both")
+    if params.tools is not None or params.tool_choice is not None:
+        _check_tools(params)
+
+
+def _refuse_custom_model_fields(fields: dict[str, Raw]) -> None:
+    for name in fields:
+        if name in _OF_CUSTOM_MODELS:
+            raise BadRequest(
+                f'Bad request: json: unknown field "{name}". A chat endpoint takes "messages": '
+                '[{"role": "user", "content": "…"}]'
+            )
+
+
+def _check_message(message: Message, path: str) -> None:
+    if message.tool_calls and message.role != "assistant":
+        raise BadRequest(f"{path}.tool_calls: only an assistant message can call tools")
+    if message.role == "tool" and not message.tool_call_id:
+        raise BadRequest(f"{path}.tool_call_id: this field is required in a tool message")
+    if message.content is None and not message.tool_calls:
+        raise BadRequest(f"{path}.content: this field is required")
+
+
+def _check_tools(params: ChatParams) -> None:
+    names = [tool.function.name for tool in params.tools or ()]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise BadRequest(f"tools[{index}].function.name: '{name}' is the name of another tool")
+    choice = params.tool_choice
+    if isinstance(choice, NamedTool) and choice.function.name not in names:
+        raise BadRequest(f"tool_choice.function.name: no tool is named '{choice.function.name}'")
+    if choice in ("auto", "required") and not names:
+        raise BadRequest(f"tool_choice: '{choice}' needs tools")
+
+
+# ---------------------------------------------------------------- answers
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What every piece of one answer repeats: `created` in epoch seconds."""
+
+    id: str
+    created: int
+    model: str
+
+
+def write_answer(response: ChatResponse, identity: Identity) -> bytes:
+    """The body of a whole answer."""
+    answer: dict[str, Any] = {
+        "id": identity.id,
+        "object": "chat.completion",
+        "created": identity.created,
+        "model": identity.model,
+        "choices": [_choice(choice) for choice in response.choices],
+    }
+    if response.usage is not None:
+        answer["usage"] = usage_fields(response.usage)
+    return _encode(answer)
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": choice.content}
+    if choice.tool_calls:
+        message["content"] = choice.content or None
+        message["tool_calls"] = choice.tool_calls
+    return {
+        "index": choice.index,
+        "message": message,
+        "logprobs": None if choice.logprobs is None else {"content": choice.logprobs},
+        "finish_reason": choice.finish_reason,
+        "finishReason": choice.finish_reason,
+    }
+
+
+def usage_fields(usage: Usage) -> dict[str, Any]:
+    """Usage as OpenAI nests it and as Databricks flattens it; details only where the provider gave them."""
+    fields: dict[str, Any] = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    if usage.cached_tokens is not None:
+        fields["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    if usage.reasoning_tokens is not None:
+        fields["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+        fields["reasoning_tokens"] = usage.reasoning_tokens
+    return fields
+
+
+def write_role(identity: Identity, index: int) -> bytes:
+    """The first event payload of a choice: the only one that says who speaks."""
+    return _event(identity, {"index": index, "delta": {"role": "assistant", "content": ""}, "finish_reason": None})
+
+
+def write_chunk(chunk: Chunk, identity: Identity) -> bytes:
+    """One event payload.  Usage goes where the chunk has it: with the finish reason."""
+    delta: dict[str, Any] = {}
+    if chunk.content or (not chunk.tool_calls and chunk.finish_reason is None):
+        delta["content"] = chunk.content
+    if chunk.tool_calls:
+        delta["tool_calls"] = [_tool_delta(delta) for delta in chunk.tool_calls]
+    choice: dict[str, Any] = {"index": chunk.index, "delta": delta, "finish_reason": chunk.finish_reason}
+    if chunk.logprobs is not None:
+        choice["logprobs"] = {"content": chunk.logprobs}
+    if chunk.finish_reason is not None:
+        choice["finishReason"] = chunk.finish_reason
+    return _event(identity, choice, chunk.usage)
+
+
+def _tool_delta(delta: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {"index": delta.index}
+    function = {"arguments": delta.arguments}
+    if delta.id is not None:
+        fields |= {"id": delta.id, "type": "function"}
+        function = {"name": delta.name, "arguments": delta.arguments}
+    return fields | {"function": function}
+
+
+def write_usage(usage: Usage, identity: Identity) -> bytes:
+    """The chunk without choices that only `stream_options.include_usage` asks for."""
+    return _event(identity, None, usage)
+
+
+def _event(identity: Identity, choice: dict[str, Any] | None, usage: Usage | None = None) -> bytes:
+    event: dict[str, Any] = {
+        "id": identity.id,
+        "object": "chat.completion.chunk",
+        "created": identity.created,
+        "model": identity.model,
+        "choices": [] if choice is None else [choice],
+    }
+    if usage is not None:
+        event["usage"] = usage_fields(usage)
+    return _encode(event)

@@ -1,0 +1,264 @@
+"""OpenAI-shaped answers on their way to an OpenAI-shaped client: bytes pass through, and only what must change is touched.
+
+A whole answer is decoded once, completed to what every client needs (wire/openai.py says what) and encoded again: about
+3 µs for half a kilobyte.  Of a stream, each event is read by a decoder that looks at four fields (about 0.6 µs); events
+in the middle pass as they came, the finishing one is held until usage is known and carries it.  Nothing is invented:
+a missing finish reason stays missing, and a stream that ends without one is an error.
+This module must not know HTTP, or which provider answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from cloche.codec import sse
+from cloche.domain.chat import Usage
+from cloche.domain.errors import ProviderBroken
+from cloche.wire.openai import Identity
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class ProviderErrorInAnswer(Exception):
+    """An error object where an answer should be; `body` is the provider's JSON, for the provider to classify."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.body = body
+
+
+class WholeAnswer(Struct, frozen=True):
+    """What is sent to the client, and the usage the provider counted."""
+
+    body: bytes
+    usage: Usage | None
+
+
+def read_usage(fields: object) -> Usage | None:
+    """Usage from an OpenAI-shaped object, or None where there is none or it makes no sense."""
+    if not isinstance(fields, dict):
+        return None
+    prompt, completion = fields.get("prompt_tokens"), fields.get("completion_tokens", 0)
+    if not isinstance(prompt, int) or not isinstance(completion, int):
+        return None
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=_detail(fields, "prompt_tokens_details", "cached_tokens"),
+        reasoning_tokens=_detail(fields, "completion_tokens_details", "reasoning_tokens"),
+    )
+
+
+def _detail(fields: dict[str, Any], group: str, name: str) -> int | None:
+    details = fields.get(group)
+    value = details.get(name) if isinstance(details, dict) else None
+    return value if isinstance(value, int) else None
+
+
+def complete_answer(body: bytes, identity: Identity) -> WholeAnswer:
+    """The provider's whole answer, completed.  ProviderBroken if it is none; ProviderErrorInAnswer for a 200 with an
+    error inside."""
+    try:
+        answer = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProviderBroken("the provider's answer is not valid JSON") from None
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    if not isinstance(choices, list) or not choices:
+        if isinstance(answer, dict) and answer.get("error"):
+            raise ProviderErrorInAnswer(body)
+        raise ProviderBroken("the provider's answer has no choices")
+    for position, choice in enumerate(choices):
+        _complete_choice(choice, position)
+    _complete_envelope(answer, identity, "chat.completion")
+    return WholeAnswer(_encode(answer), read_usage(answer.get("usage")))
+
+
+def _complete_choice(choice: Any, position: int) -> None:
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict):
+        raise ProviderBroken("the provider's answer has a choice without a message")
+    message.setdefault("role", "assistant")
+    if message.get("content") is None:
+        message["content"] = None if message.get("tool_calls") else ""
+    choice.setdefault("index", position)
+    choice["finishReason"] = choice.setdefault("finish_reason", None)
+
+
+def _complete_envelope(answer: dict[str, Any], identity: Identity, kind: str) -> None:
+    if not answer.get("id") or not isinstance(answer["id"], str):
+        answer["id"] = identity.id
+    if not isinstance(answer.get("created"), int):
+        answer["created"] = identity.created
+    if not isinstance(answer.get("model"), str):
+        answer["model"] = identity.model
+    answer["object"] = kind
+
+
+# ---------------------------------------------------------------- streams
+
+
+class _Choice(Struct):
+    index: int = 0
+    finish_reason: str | None = None
+
+
+class _Event(Struct):
+    """The fields of a chunk that decide whether it can pass untouched."""
+
+    id: str = ""
+    choices: list[_Choice] = []
+    usage: Raw | None = None
+    error: Raw | None = None
+
+
+_look = msgspec.json.Decoder(_Event).decode
+
+
+class Stream:
+    """One OpenAI-shaped stream, fed with body bytes in any cut, giving the bytes for the client.
+
+    `done`: the end mark is among the bytes given.  `failure`: why the stream cannot go on; what came before it has been
+    given.  `complete`: every expected choice has its finish reason, so nothing is missing even if the connection breaks.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_expected",
+        "_finished",
+        "_held",
+        "_identity",
+        "_raw_usage",
+        "_separate_usage",
+        "done",
+        "failure",
+    )
+
+    def __init__(self, identity: Identity, *, expected: int = 1, separate_usage: bool = False) -> None:
+        self._identity = identity
+        self._expected = expected
+        self._separate_usage = separate_usage
+        self._decoder = sse.Decoder()
+        self._held: bytes | None = None
+        self._finished: set[int] = set()
+        self._raw_usage: bytes | None = None
+        self.done = False
+        self.failure: ProviderBroken | ProviderErrorInAnswer | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """Usage so far; parsed when asked for."""
+        return read_usage(_decode(self._raw_usage)) if self._raw_usage is not None else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every expected choice has finished."""
+        return len(self._finished) >= self._expected
+
+    def feed(self, data: bytes) -> bytes:
+        """Bytes for the client, perhaps none."""
+        return b"" if self.done else self._relay(data, at_end=False)
+
+    def end(self) -> bytes:
+        """The body ended: the rest of the stream, or a failure if an answer is missing its end."""
+        out = b"" if self.done else self._relay(b"", at_end=True)
+        if self.done or self.failure is not None:
+            return out
+        if not self.complete:
+            self.failure = ProviderBroken("the provider's stream ended before the answer was finished")
+            return out
+        return out + self.finish()
+
+    def finish(self) -> bytes:
+        """The last chunk with what usage there is, and the end mark.  Only when `complete`."""
+        out: list[bytes] = []
+        self._finish(out)
+        return sse.encode_all(out)
+
+    def give_up(self) -> bytes:
+        """What is still held back when the stream fails."""
+        held, self._held = self._held, None
+        return sse.encode(held) if held is not None else b""
+
+    def _relay(self, data: bytes, *, at_end: bool) -> bytes:
+        out: list[bytes] = []
+        try:
+            for payload in self._decoder.close() if at_end else self._decoder.feed(data):
+                if payload == sse.DONE:
+                    if not self.complete:
+                        raise ProviderBroken("the provider's stream ended before the answer was finished")
+                    self._finish(out)
+                    break
+                self._take(payload, out)
+        except (ProviderBroken, ProviderErrorInAnswer) as failure:
+            self.failure = failure
+        return sse.encode_all(out)
+
+    def _take(self, payload: bytes, out: list[bytes]) -> None:
+        try:
+            event = _look(payload)
+        except msgspec.ValidationError:
+            payload = self._rewrite(payload)
+            event = _look(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ProviderBroken("the provider's stream has an event that is not valid JSON") from None
+        if event.error is not None and event.error != b"null":
+            raise ProviderErrorInAnswer(payload)
+        if event.usage is not None:
+            self._raw_usage = bytes(event.usage)
+        if not event.choices:
+            return  # a usage chunk, or content-filter results ahead of the answer, which crash `choices[0]`
+        if not event.id:
+            payload = self._rewrite(payload)
+        if self._held is not None:
+            out.append(self._held)
+            self._held = None
+        ends = False
+        for choice in event.choices:
+            if choice.finish_reason:
+                self._finished.add(choice.index)
+                ends = True
+        if ends:
+            self._held = payload
+        else:
+            out.append(payload)
+
+    def _rewrite(self, payload: bytes) -> bytes:
+        """An event whose shape is off, put right: ids, indices and empty strings instead of null or nothing."""
+        try:
+            event = _decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ProviderBroken("the provider's stream has an event that is not valid JSON") from None
+        if not isinstance(event, dict):
+            raise ProviderBroken("the provider's stream has an event that is not an object")
+        choices = event.get("choices")
+        event["choices"] = choices if isinstance(choices, list) else []
+        for position, choice in enumerate(event["choices"]):
+            if not isinstance(choice, dict):
+                raise ProviderBroken("the provider's stream has a choice that is not an object")
+            if not isinstance(choice.get("index"), int):
+                choice["index"] = position
+            if not isinstance(choice.get("finish_reason"), str):
+                choice["finish_reason"] = None
+        _complete_envelope(event, self._identity, "chat.completion.chunk")
+        return _encode(event)
+
+    def _finish(self, out: list[bytes]) -> None:
+        self.done = True
+        identity: Any = None
+        if self._held is not None:
+            last = _decode(self._held)
+            for choice in last["choices"]:
+                if choice.get("finish_reason"):
+                    choice["finishReason"] = choice["finish_reason"]
+            last.pop("usage", None)
+            identity = {name: last.get(name) for name in ("id", "object", "created", "model")}
+            if self._raw_usage is not None and not self._separate_usage:
+                last["usage"] = Raw(self._raw_usage)
+            out.append(_encode(last))
+        if self._separate_usage and self._raw_usage is not None and identity is not None:
+            out.append(_encode({**identity, "choices": [], "usage": Raw(self._raw_usage)}))
+        out.append(sse.DONE)

@@ -1,0 +1,1 @@
+"""Tests of the outbound client, over real sockets against scripted servers."""
