@@ -12,13 +12,16 @@ from bench import figures
 from bench.figures import Figure, Spread
 from bench.results import Result, Subject
 
+ENOUGH_ROUNDS = 5
+
 
 def markdown(before: Result, after: Result) -> str:
     """A table of ratios, second to first, with quartiles and a verdict."""
     lines = ["| gateway | figure | second ÷ first [quartiles] | verdict |", "| --- | --- | ---: | --- |"]
+    enough = min(before.conditions.rounds, after.conditions.rounds) >= ENOUGH_ROUNDS
     for name, figure, change in _changes(before, after):
         quartiles = f"{change.median:.2f} [{change.low:.2f}–{change.high:.2f}]"
-        lines.append(f"| {name} | {figure.title} | {quartiles} | {_verdict(change)} |")
+        lines.append(f"| {name} | {figure.title} | {quartiles} | {_verdict(change) if enough else 'too few rounds'} |")
     return "\n".join(lines) + "\n"
 
 

@@ -76,5 +76,10 @@ def measure(bench: Bench, target: Target, pid: int | None, workload: Workload, s
 
 
 def _whole(call: Call) -> list[str]:
-    """What makes an answer a whole one: the content and the finish of a stream, the bytes of a plain answer."""
-    return ["-e", str(call.events + 1)] if call.stream else ["-m", str(call.answer_bytes or USUAL_ANSWER)]
+    """What makes an answer a whole one: the content and the finish of a stream, the bytes of a plain answer.
+
+    A gateway may write JSON anew and drop fields, so a hundredth may be missing from a large one.
+    """
+    if call.stream:
+        return ["-e", str(call.events + 1)]
+    return ["-m", str(call.answer_bytes * 99 // 100 or USUAL_ANSWER)]

@@ -41,5 +41,5 @@ def gateway(name: str, *cpu_us: float) -> Subject:
 
 def result(*subjects: Subject) -> Result:
     """A result of these gateways, from a quiet machine."""
-    conditions = Conditions("2026-01-02 03:04 UTC", "abc", "a machine", True, 3, 1.0, 100.0)
+    conditions = Conditions("2026-01-02 03:04 UTC", "abc", "a machine", True, 5, 1.0, 100.0)
     return Result(conditions, [Subject("direct", "no gateway"), *subjects], {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from bench import comparing, figures
 from bench.figures import CPU_REQUEST, Spread
 from bench.tests.samples import gateway, result, sample
@@ -41,3 +43,10 @@ def test_a_dearer_gateway_is_called_so() -> None:
     after = result(gateway("nginx", 20, 20, 20), gateway("cloche", 90, 91, 89))
     assert "dearer" in comparing.markdown(before, after)
     assert "cheaper" in comparing.markdown(after, before)
+
+
+def test_few_rounds_give_no_verdict() -> None:
+    """Two or three rounds differ by chance, so they are shown and not judged."""
+    before = result(gateway("nginx", 20, 20), gateway("cloche", 60, 60))
+    hasty = msgspec.structs.replace(before, conditions=msgspec.structs.replace(before.conditions, rounds=2))
+    assert "too few rounds" in comparing.markdown(before, hasty)

@@ -245,8 +245,8 @@ def test_a_crash_loop_is_given_up(model: Model, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trained", "wanted", "expected"), [(8192, None, 8192), (131072, None, 8192), (2048, 4096, 2048), (0, None, 8192)]
+    ("trained", "wanted", "expected"), [(8192, None, 4096), (131072, None, 4096), (2048, 4096, 2048), (0, None, 4096)]
 )
 def test_the_context_is_bounded(trained: int, wanted: int | None, expected: int) -> None:
-    """Never more than the model was trained on, and by default never more than 8192 tokens."""
+    """Never more than the model was trained on, and by default never more than 4096 tokens."""
     assert EngineOptions(context_length=wanted).context_for(trained) == expected

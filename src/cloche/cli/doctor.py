@@ -31,7 +31,6 @@ DISTRIBUTIONS = (
     "alembic",
     "httptools",
     "msgspec",
-    "orjson",
     "sqlalchemy",
     "starlette",
     "uvicorn",

@@ -17,7 +17,7 @@ BytesLike = bytes | bytearray | memoryview | msgspec.Raw
 """What may stand in a body: anything that `bytes.join` takes without copying it first."""
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """Where a call goes.  Connections are pooled by origin.
 
     `unix_path` set: a Unix socket, and host/port only name it.  `reuse` false: one connection per call.
@@ -31,7 +31,8 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds, each at least 0.1: to connect; to the first byte of the answer; between bytes; for the whole call."""
+    """Seconds, each at least 0.1: to connect; from then until the head of the answer is there; between bytes of the body;
+    for the whole call."""
 
     connect: float = 5.0
     first_byte: float = 120.0
@@ -75,7 +76,8 @@ class Exchange(Protocol):
     """The caller's handle on a call under way."""
 
     def pause(self) -> None:
-        """Read no more from the provider until `resume`: the client is slow.  Counts towards no time-out but `total`."""
+        """Read no more from the provider until `resume`: the client is slow.  What has been read already still comes.
+        The pause counts towards no time-out but `total`."""
 
     def resume(self) -> None:
         """Read on."""

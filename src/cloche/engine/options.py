@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 
-MAX_DEFAULT_CONTEXT = 8192
+MAX_DEFAULT_CONTEXT = 4096
 """Tokens.  Memory for the context is taken at once, `parallel` times: a model trained on 128k would not fit."""
 
 
@@ -23,7 +23,7 @@ def default_threads() -> int:
 
 
 class EngineOptions(msgspec.Struct, frozen=True):
-    """`parallel` calls run side by side, each with `context_length` tokens (None: as trained, at most 8192).
+    """`parallel` calls run side by side, each with `context_length` tokens (None: as trained, at most 4096).
 
     Beyond them `queue_limit` calls wait, for at most `queue_seconds`.  `stall_seconds`: a running call that has got no
     byte for so long means that the engine hangs, because one at work sends a comment line every 30 s even while it

@@ -67,7 +67,6 @@ class LocalTranslator:
             "max_tokens": request.max_tokens or self._max_tokens_default,
             "stream": True,
             "stream_options": {"include_usage": True},
-            "cache_prompt": True,
         }
         for name in _SAMPLING:
             value = getattr(params, name)
@@ -87,7 +86,7 @@ class LocalTranslator:
     def decoder(self, request: ChatRequest, choice: int) -> Decoder:
         """The reader of one choice's answer."""
         params = request.params
-        return LocalDecoder(choice, forced(params), offered_tools(params))
+        return LocalDecoder(choice, params)
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """The engine's refusal."""
@@ -236,12 +235,26 @@ _read_event = msgspec.json.Decoder(_Event).decode
 class LocalDecoder:
     """Reads the engine's stream of one choice."""
 
-    __slots__ = ("_buffered", "_calls", "_choice", "_events", "_finish", "_id", "_mode", "_scanner", "_tools", "_usage")
+    __slots__ = (
+        "_buffered",
+        "_calls",
+        "_choice",
+        "_events",
+        "_finish",
+        "_id",
+        "_mode",
+        "_scanner",
+        "_tools",
+        "_top_logprobs",
+        "_usage",
+    )
 
-    def __init__(self, choice: int, mode: Forced, tools: list[Tool]) -> None:
+    def __init__(self, choice: int, params: ChatParams) -> None:
+        tools = offered_tools(params)
         self._choice = choice
-        self._mode = mode
+        self._mode = forced(params)
         self._tools = tools
+        self._top_logprobs = params.top_logprobs or 0
         self._events = sse.Decoder()
         self._scanner = tool_text.TagScanner({tool.function.name for tool in tools})
         self._buffered: list[str] = []
@@ -289,7 +302,7 @@ class LocalDecoder:
             )
         for choice in event.choices:
             if choice.delta.content:
-                self._text(choice.delta.content, _token_records(choice.logprobs), chunks)
+                self._text(choice.delta.content, _token_records(choice.logprobs, self._top_logprobs), chunks)
             if choice.finish_reason is not None:
                 self._finish = _FINISH.get(choice.finish_reason, "stop")
 
@@ -321,14 +334,16 @@ class LocalDecoder:
             self._calls += 1
 
 
-def _token_records(logprobs: _Logprobs | None) -> tuple[dict[str, Any], ...] | None:
-    """OpenAI's token records; the engine adds an `id` of its own to each."""
+def _token_records(logprobs: _Logprobs | None, top: int) -> tuple[dict[str, Any], ...] | None:
+    """OpenAI's token records with `top` alternatives each; the engine adds an `id` to each, and 20 where none were
+    asked for."""
     if logprobs is None or logprobs.content is None:
         return None
-    records = []
-    for record in logprobs.content:
-        record.pop("id", None)
-        for top in record.get("top_logprobs", ()):
-            top.pop("id", None)
-        records.append(record)
-    return tuple(records)
+    return tuple(
+        _without_id(record) | {"top_logprobs": [_without_id(other) for other in record.get("top_logprobs", ())[:top]]}
+        for record in logprobs.content
+    )
+
+
+def _without_id(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != "id"}

@@ -118,7 +118,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     engine_context: Annotated[
         int | None,
         Field(
-            help="Longest prompt and answer of one call to a local model, if not as trained, at most 8192.",
+            help="Longest prompt and answer of one call to a local model, if not as trained, at most 4096.",
             kind=whole(256, 1 << 24),
             unit="tokens",
         ),

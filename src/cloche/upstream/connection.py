@@ -111,12 +111,13 @@ class Connection(asyncio.Protocol):
             self.cancel()  # nobody asked: whatever this is must not become the answer to the next call
             return
         self._answer.feed(data)
+        receiver = exchange.receiver
         try:
             self._deliver(exchange)
         except Exception as error:  # noqa: BLE001 - the receiver is foreign code: its faults end its own call only
             exchange.end()
             self.cancel()
-            report(error)
+            report(receiver, error)
 
     def eof_received(self) -> None:
         self._cut(None)
@@ -194,7 +195,7 @@ class Connection(asyncio.Protocol):
         try:
             receiver.on_end()
         except Exception as error:  # noqa: BLE001 - the receiver is foreign code, and the loop calls us
-            report(error)
+            report(receiver, error)
 
 
 def write_request(transport: asyncio.Transport, head: bytes, body: Sequence[BytesLike]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Protocol
 
-from cloche.domain.errors import Problem, ProviderTimeout
+from cloche.domain.errors import InternalError, Problem, ProviderTimeout
 from cloche.domain.outbound import Receiver, Timeouts
 
 CONNECTING: Final = 0
@@ -151,7 +151,7 @@ class LiveExchange:
         try:
             receiver.on_failure(problem)
         except Exception as error:  # noqa: BLE001 - the receiver is foreign code, and this may run inside a timer
-            report(error)
+            report(receiver, error)
 
     def expire(self, problem: Problem) -> None:
         """Over for a reason that its carrier does not know yet."""
@@ -186,8 +186,11 @@ class LiveExchange:
         return f"No connection to the provider could be made within {self.timeouts.connect:g} s (connect)."
 
 
-def report(error: Exception) -> None:
-    """Hand a receiver's own failure to the loop's exception handler: there is nobody else to tell."""
-    asyncio.get_running_loop().call_exception_handler(
-        {"message": "A receiver of a provider's answer failed.", "exception": error}
-    )
+def report(receiver: Receiver, error: Exception) -> None:
+    """A receiver has failed: tell the loop's exception handler, and the receiver that nothing more will come."""
+    handler = asyncio.get_running_loop().call_exception_handler
+    handler({"message": "A receiver of a provider's answer failed.", "exception": error})
+    try:
+        receiver.on_failure(InternalError("cloche could not read the provider's answer; its log says why"))
+    except Exception as again:  # noqa: BLE001 - the receiver is foreign code, and it has failed once already
+        handler({"message": "A receiver failed again when it was told so.", "exception": again})

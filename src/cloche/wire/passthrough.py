@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from cloche.codec import sse
 from cloche.domain.chat import Usage
@@ -111,8 +111,8 @@ class _Event(Struct):
 
     id: str = ""
     choices: list[_Choice] = []
-    usage: Raw | None = None
-    error: Raw | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
 
 
 _look = msgspec.json.Decoder(_Event).decode
@@ -131,7 +131,7 @@ class Stream:
         "_finished",
         "_held",
         "_identity",
-        "_raw_usage",
+        "_usage_fields",
         "_separate_usage",
         "done",
         "failure",
@@ -144,14 +144,14 @@ class Stream:
         self._decoder = sse.Decoder()
         self._held: bytes | None = None
         self._finished: set[int] = set()
-        self._raw_usage: bytes | None = None
+        self._usage_fields: dict[str, Any] | None = None
         self.done = False
         self.failure: ProviderBroken | ProviderErrorInAnswer | None = None
 
     @property
     def usage(self) -> Usage | None:
         """Usage so far; parsed when asked for."""
-        return read_usage(_decode(self._raw_usage)) if self._raw_usage is not None else None
+        return read_usage(self._usage_fields)
 
     @property
     def complete(self) -> bool:
@@ -205,10 +205,10 @@ class Stream:
             event = _look(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ProviderBroken("the provider's stream has an event that is not valid JSON") from None
-        if event.error is not None and event.error != b"null":
+        if event.error is not None:
             raise ProviderErrorInAnswer(payload)
         if event.usage is not None:
-            self._raw_usage = bytes(event.usage)
+            self._usage_fields = event.usage
         if not event.choices:
             return  # a usage chunk, or content-filter results ahead of the answer, which crash `choices[0]`
         if not event.id:
@@ -256,9 +256,9 @@ class Stream:
                     choice["finishReason"] = choice["finish_reason"]
             last.pop("usage", None)
             identity = {name: last.get(name) for name in ("id", "object", "created", "model")}
-            if self._raw_usage is not None and not self._separate_usage:
-                last["usage"] = Raw(self._raw_usage)
+            if self._usage_fields is not None and not self._separate_usage:
+                last["usage"] = self._usage_fields
             out.append(_encode(last))
-        if self._separate_usage and self._raw_usage is not None and identity is not None:
-            out.append(_encode({**identity, "choices": [], "usage": Raw(self._raw_usage)}))
+        if self._separate_usage and self._usage_fields is not None and identity is not None:
+            out.append(_encode({**identity, "choices": [], "usage": self._usage_fields}))
         out.append(sse.DONE)

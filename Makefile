@@ -1,0 +1,67 @@
+# Two commands matter: `make serve` and `make test`.  Both work on a machine that has only Python 3.11+, make and git:
+# they build a virtual environment of their own in .venv from the hash-locked requirements/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CACHE := $(CURDIR)/.cache
+ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export CLOCHE_TEST_MODELS ?= $(CACHE)/models
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check fix bench docs lock clean
+
+help: ## Say what each command does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: $(VENV)/.serve ## Install, fetch the default model, serve it; pass flags with ARGS='--port 8081'
+	@$(BIN)/cloche serve $(ARGS)
+
+test: check ## Install what tests need, check the code and run every test; pytest flags with ARGS='-k name'
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## Format, lint, types and import layers, without the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache > $(VENV)/imports.log 2>&1 || (cat $(VENV)/imports.log; exit 1)
+
+fix: $(VENV)/.dev ## Format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## Measure cloche against nginx and the peers that are installed (docs/performance.md)
+	$(BIN)/python -m bench $(ARGS)
+
+docs: $(VENV)/.dev ## Make the generated pages of docs/ again
+	$(BIN)/python docs/generate.py
+
+lock: ## Make requirements/*.txt again from pyproject.toml (needs uv)
+	uv pip compile -q pyproject.toml requirements/build.in --extra local --universal --generate-hashes \
+	  --python-version 3.11 --custom-compile-command 'make lock' -o requirements/serve.txt
+	uv pip compile -q pyproject.toml requirements/build.in --extra local --extra hf --group dev --universal \
+	  --generate-hashes --python-version 3.11 --custom-compile-command 'make lock' -c requirements/serve.txt \
+	  -o requirements/dev.txt
+
+clean: ## Remove the virtual environment and everything that was built; models and ~/.cloche stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "cloche needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: requirements/serve.txt pyproject.toml | $(BIN)/python
+	@echo "Installing cloche and what it needs to serve (about 20 packages)"
+	@$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/serve.txt
+	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing cloche and what its tests need (about 90 packages)"
+	@$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.serve
