@@ -7,6 +7,7 @@ database, then the models, and only when a query would work does cloche say that
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import logging
 import socket
@@ -112,9 +113,10 @@ def _listen(settings: Settings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except OSError as error:
         listener.close()
-        if error.errno == 98 or error.strerror == "Address already in use":
+        if error.errno == errno.EADDRINUSE:
             raise CannotStart(
-                f"port {settings.port} on {settings.host} is taken by another process: stop it, or choose another with --port"
+                f"port {settings.port} on {settings.host} is taken by another process: "
+                "stop it, or choose another with --port"
             ) from None
         raise CannotStart(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
     return listener
@@ -190,9 +192,10 @@ class _Server:
         for name, model in self._models.items():
             self._engines[name] = Engine(model, options, run_dir)
         log.info("loading %s", ", ".join(self._engines) or "no local model")
-        async with asyncio.TaskGroup() as group:
-            for engine in self._engines.values():
-                group.create_task(engine.start())
+        starts = [engine.start() for engine in self._engines.values()]
+        for outcome in await asyncio.gather(*starts, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     def _local_models(self) -> dict[str, EngineModel]:
         settings = self._settings

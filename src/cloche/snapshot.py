@@ -1,8 +1,8 @@
 """Everything the hot path may read, frozen: who may call, and which endpoint leads where.
 
 A call takes the snapshot once, at its start, and reads from nothing else until its end, so a configuration change never
-shows half.  Control compiles a new one (which may fail) and swaps it in (which cannot).  Counters, pools and engines are
-not in it: they outlive a configuration.
+shows half.  Control compiles a new one (which may fail) and swaps it in (which cannot).  Counters, pools and engines
+are not in it: they outlive a configuration.
 """
 
 from __future__ import annotations

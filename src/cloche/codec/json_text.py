@@ -1,8 +1,8 @@
 """Strict JSON on the way in: valid UTF-8, no duplicate keys, faults reported with the path of the field.
 
 msgspec rejects NaN, trailing text, wrong types and nesting beyond the interpreter's recursion limit.  What it lets pass
-and a gateway must not: duplicate keys (two readers of one body may pick different ones) and bad UTF-8 in values that are
-kept raw.  This module must not know what the fields mean.
+and a gateway must not: duplicate keys (two readers of one body may pick different ones) and bad UTF-8 in values that
+are kept raw.  This module must not know what the fields mean.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def check_utf8(body: bytes) -> None:
 def check_duplicate_keys(body: bytes, plain_keys: int) -> None:
     """BadRequest naming the field if any object in `body`, which is valid JSON, has a key twice.
 
-    `plain_keys`: how many keys the decoded body is known to have, or any number if that is not known.  Every key ends in
-    `":`, as long as no white space stands before a colon, so the number of `":` is never below the number of keys.  If
-    it equals `plain_keys`, no key was lost in decoding, hence none was there twice: three searches (about 1.5 µs a
-    kilobyte) instead of a second parse (about 5 µs).
+    `plain_keys`: how many keys the decoded body is known to have, or any number if that is not known.  Every key
+    ends in `":`, as long as no white space stands before a colon, so the number of `":` is never below the number of
+    keys.  If it equals `plain_keys`, no key was lost in decoding, hence none was there twice: three searches (about
+    1.5 µs a kilobyte) instead of a second parse (about 5 µs).
     """
     if body.count(b'":') == plain_keys and b" :" not in body and not _BLANK_COLON.search(body):
         return

@@ -1,9 +1,9 @@
 """Server-sent events, incremental: bytes in any cut, data payloads out.  No I/O, no JSON.
 
 Reads what providers really send (WHATWG event stream): LF, CRLF or CR line ends, comments, `event:`/`id:`/`retry:`
-fields, several `data:` lines in one event, a missing space after the colon, a byte order mark.  Only data counts for chat
-streams, so a payload list is all that comes out.  The common case, whole `data: …` blocks ended by one blank line, is
-taken by one split of the buffer; everything else goes line by line.
+fields, several `data:` lines in one event, a missing space after the colon, a byte order mark.  Only data counts for
+chat streams, so a payload list is all that comes out.  The common case, whole `data: …` blocks ended by one blank
+line, is taken by one split of the buffer; everything else goes line by line.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Which endpoints are served: read from the configuration file and the settings, checked as one, all faults at once.
 
-Owns the way from declarations to Endpoint values.  Must not know HTTP; the shapes of the documents are wire/serving.py's.
+Owns the way from declarations to Endpoint values.  Must not know HTTP; the shapes of the documents are
+wire/serving.py's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The canonical chat form: what every client's request becomes and every provider's answer is turned into.
 
-Shapes follow the chat-completions vocabulary, because that is what the clients of this field speak.  The request types are
-decoded straight from JSON (docs/decisions/0004): their annotations are the type and range checks of the API.
+Shapes follow the chat-completions vocabulary, because that is what the clients of this field speak.  The request
+types are decoded straight from JSON (docs/decisions/0004): their annotations are the type and range checks of the API.
 `ChatRequest.fields` keeps every top-level field in the client's own bytes, so that what cloche does not model is
 passed on and never lost.  This module must not know providers, HTTP or JSON text.
 """

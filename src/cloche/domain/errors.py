@@ -14,7 +14,7 @@
     │   └── LimitExceeded                429 REQUEST_LIMIT_EXCEEDED   carries retry_after
     ├── ProviderFault                    the upstream service failed; `retryable` says whether another may do better
     │   ├── ProviderRefused              4xx, the provider's own      the provider rejects this request
-    │   ├── ProviderCredentials          500 INTERNAL_ERROR           the provider rejects our key: the operator's to mend
+    │   ├── ProviderCredentials          500 INTERNAL_ERROR           the provider rejects our key: not the caller's
     │   ├── ProviderBusy                 429 REQUEST_LIMIT_EXCEEDED   carries the provider's retry_after
     │   ├── ProviderUnreachable          503 TEMPORARILY_UNAVAILABLE  no connection could be made
     │   ├── ProviderUnavailable          503 TEMPORARILY_UNAVAILABLE  the provider says that it is overloaded or down

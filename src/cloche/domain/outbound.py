@@ -31,8 +31,8 @@ class Origin(msgspec.Struct, frozen=True, cache_hash=True):
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds, each at least 0.1: to connect; from then until the head of the answer is there; between bytes of the body;
-    for the whole call."""
+    """Seconds, each at least 0.1: to connect; from then until the head of the answer is there; between bytes of the
+    body; for the whole call."""
 
     connect: float = 5.0
     first_byte: float = 120.0

@@ -1,8 +1,8 @@
 """A Call: one chat request's journey from the first header to the log line.
 
 It is driven by callbacks, not awaited: a task per call would cost half of what the whole pass-through costs
-(docs/decisions/0002).  Whatever happens, the call is finished exactly once: answered, failed or hung up on, and then its
-record is offered.  This module must not know how bytes reach the client (`Reply`) or the provider (`Exchange`).
+(docs/decisions/0002).  Whatever happens, the call is finished exactly once: answered, failed or hung up on, and then
+its record is offered.  This module must not know how bytes reach the client (`Reply`) or the provider (`Exchange`).
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class Call:
         "path",
         "principal",
         "problem",
+        "quiet",
         "reply",
         "source",
         "started",
         "status",
         "stream",
         "streaming",
-        "quiet",
         "target",
         "usage",
     )
@@ -188,5 +188,5 @@ class Call:
 
 def new_id() -> str:
     """A request id: random, in the form of a UUID, as Databricks has it."""
-    digits = f"{random.getrandbits(128):032x}"  # noqa: S311 (ids are no secrets)
+    digits = f"{random.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

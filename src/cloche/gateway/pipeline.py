@@ -73,8 +73,8 @@ class Gateway:
         return len(self._live)
 
     def open(self, ask: Ask, reply: Reply) -> Call:
-        """A new call, admitted or failed: its `principal` or its `problem` is set.  Nothing is sent yet, so that the edge
-        may read the rest of the request first."""
+        """A new call, admitted or failed: its `principal` or its `problem` is set.  Nothing is sent yet, so that the
+        edge may read the rest of the request first."""
         call = Call(ask.path, reply)
         call.on_end = self._end
         self._live.add(call)

@@ -1,7 +1,8 @@
 """One attempt at an OpenAI-shaped provider: its bytes in, the client's bytes out.
 
-`WholeRelay` for an answer in one piece, `StreamRelay` for an event stream.  Both are told by upstream/ what comes and tell
-the call; nothing reaches the client before the provider's first event, so every failure until then is a real HTTP error.
+`WholeRelay` for an answer in one piece, `StreamRelay` for an event stream.  Both are told by upstream/ what comes
+and tell the call; nothing reaches the client before the provider's first event, so every failure until then is a
+real HTTP error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One call on a local model: each choice is a request of its own, whose chunks are put together for the client.
 
 The engine is always asked for a stream, also for an answer in one piece: only then does it notice within a tenth of a
-second that nobody listens any more.  Each choice waits for its place in the engine.  `n` choices are `n` requests, because
-the engine counts the tokens of one choice only; prompt tokens are counted once, completion tokens are added up.
+second that nobody listens any more.  Each choice waits for its place in the engine.  `n` choices are `n` requests,
+because the engine counts the tokens of one choice only; prompt tokens are counted once, completion tokens are added up.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The ASGI side: every request that the fast lane leaves alone.
 
-Each request gets an id, the check of its route's level, one answer in the dialect of the clients, and one log line.  Chat
-calls get here only where the fast lane is off.
+Each request gets an id, the check of its route's level, one answer in the dialect of the clients, and one log line.
+Chat calls get here only where the fast lane is off.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ async def _not_found(context: Context, request: Request, principal: Principal | 
     path = request.url.path
     if path.endswith("/invocations/chat/completions"):
         raise RouteNotFound(
-            f"{path} is no route: the base URL of an OpenAI client must end in /serving-endpoints, and the endpoint's name "
-            "goes into `model`"
+            f"{path} is no route: the base URL of an OpenAI client must end in /serving-endpoints, "
+            "and the endpoint's name goes into `model`"
         )
     methods = [row.method for row in ROUTES if Route(row.path, _nothing).path_regex.match(path)]
     if methods:

@@ -1,7 +1,7 @@
 """Chat calls over plain ASGI: the way they take where the fast lane is off (`lane = false`).
 
-The same gateway, calls and relays; only the bytes go through ASGI messages, which costs about twice as much.  It exists so
-that a new uvicorn can be run before the lane has been fitted to it.
+The same gateway, calls and relays; only the bytes go through ASGI messages, which costs about twice as much.  It
+exists so that a new uvicorn can be run before the lane has been fitted to it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The fast lane: chat calls leave uvicorn's path before they become ASGI requests, everything else stays on it.
 
-A subclass of uvicorn's httptools protocol.  uvicorn keeps sockets, TLS, parsing, keep-alive, pipelining, flow control and
-shutdown; for the paths in `ChatPaths` a ChatExchange takes the place of uvicorn's RequestResponseCycle and no scope, task
-or ASGI message is made, which costs half of uvicorn's raw ASGI path (docs/performance.md).  The class is no documented
-extension point, so uvicorn is pinned, the subclass is thin, and `lane = false` serves the same calls through ASGI.
+A subclass of uvicorn's httptools protocol.  uvicorn keeps sockets, TLS, parsing, keep-alive, pipelining, flow
+control and shutdown; for the paths in `ChatPaths` a ChatExchange takes the place of uvicorn's RequestResponseCycle
+and no scope, task or ASGI message is made, which costs half of uvicorn's raw ASGI path (docs/performance.md).  The
+class is no documented extension point, so uvicorn is pinned, the subclass is thin, and `lane = false` serves the
+same calls through ASGI.
 """
 
 from __future__ import annotations
@@ -90,9 +91,8 @@ class LaneProtocol(HttpToolsProtocol):
             self._reading_since = self.loop.time()
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_bytes > MAX_HEAD and self.headers is not None:
-            if not self.transport.is_closing():
-                self.send_400_response("the request line and headers are larger than 64 KiB")
+        if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response("the request line and headers are larger than 64 KiB")
 
     def on_message_begin(self) -> None:
         """A request begins.  uvicorn would build its ASGI scope now; the lane waits until it knows who will need it."""

@@ -4,8 +4,9 @@
     decoder(request) -> Decoder        body bytes to Chunks, for providers with a dialect of their own
     error(status, headers, body)       the provider's refusal as a Problem
 
-An OpenAI-shaped provider needs no decoder: its bytes pass through wire/passthrough.py.  Nothing here awaits, reads a clock
-or rolls dice.  Refusals are classified by status and error code, by the table below, never by searching message text.
+An OpenAI-shaped provider needs no decoder: its bytes pass through wire/passthrough.py.  Nothing here awaits, reads a
+clock or rolls dice.  Refusals are classified by status and error code, by the table below, never by searching
+message text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import msgspec
 
 from cloche.domain.chat import ChatRequest, Chunk
 from cloche.domain.errors import (
-    InvalidParameter,
     Problem,
     ProviderBroken,
     ProviderBusy,
@@ -138,8 +138,8 @@ def render_head(origin: Origin, target: str, headers: dict[str, str]) -> bytes:
 # ---------------------------------------------------------------- refusals
 
 _REFUSED_AS = {404: 404, 409: 400, 413: 400, 415: 400, 422: 400}
-"""Statuses of the caller's mistake that reach the client as another one: 409 is retried by the OpenAI client, 413, 415 and
-422 are unknown to the Databricks clients and retried by MLflow."""
+"""Statuses of the caller's mistake that reach the client as another one: 409 is retried by the OpenAI client, 413,
+415 and 422 are unknown to the Databricks clients and retried by MLflow."""
 
 _CODES_OF_OUR_ACCOUNT = frozenset(("insufficient_quota", "billing_hard_limit_reached", "account_deactivated"))
 """Error codes that mean: the operator's account with the provider is at fault, whatever the status."""
@@ -174,7 +174,8 @@ def _retry_after(headers: dict[bytes, bytes]) -> int | None:
 
 
 def _read_error(body: bytes) -> tuple[str, str]:
-    """Message and code of `{"error": {…}}`, `{"error": "…"}` or `{"message": …}`; a body that is no JSON has neither."""
+    """Message and code of `{"error": {…}}`, `{"error": "…"}` or `{"message": …}`; a body that is no JSON has
+    neither."""
     try:
         answer = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,7 +1,7 @@
 """OpenAI, and whatever speaks its dialect at another base URL.
 
-Near identity: the client's own bytes go on, with the model's name put in, cloche's own fields taken out, and usage asked for
-in every stream.
+Near identity: the client's own bytes go on, with the model's name put in, cloche's own fields taken out, and usage
+asked for in every stream.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tools for models whose chat template knows none: how they are told of them, and how their calls are read.
 
-The model is told of the functions in its system message.  Where it must call (`required`, a named function), a JSON schema
-forces its output; where it may (`auto`), it marks calls with <tool_call> tags, and text that holds no valid call stays
-text: a call is never made up.
+The model is told of the functions in its system message.  Where it must call (`required`, a named function), a JSON
+schema forces its output; where it may (`auto`), it marks calls with <tool_call> tags, and text that holds no valid
+call stays text: a call is never made up.
 """
 
 from __future__ import annotations

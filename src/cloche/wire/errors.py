@@ -1,8 +1,8 @@
 """The only place where a Problem becomes JSON.
 
 Two shapes, both found by running the clients: an HTTP error is `{"error_code", "message"}` without a top-level `error`,
-which the Databricks SDK would show as a Python dict; an error inside a stream carries both that and `error`, which is what
-makes the OpenAI client raise.
+which the Databricks SDK would show as a Python dict; an error inside a stream carries both that and `error`, which
+is what makes the OpenAI client raise.
 """
 
 from __future__ import annotations

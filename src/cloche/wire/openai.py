@@ -1,8 +1,9 @@
 """Chat completions as clients send and receive them: JSON bytes to ChatRequest, ChatResponse and Chunk to JSON bytes.
 
-Types and ranges are checked by decoding (domain/chat.py); this module checks what holds between fields.  Everything that
-leaves here is the safe intersection that every tested client can read: no null ids, `finish_reason` also as `finishReason`
-(the only spelling the Databricks SDK reads), usage on the chunk that finishes.  This module must not know who answers.
+Types and ranges are checked by decoding (domain/chat.py); this module checks what holds between fields.  Everything
+that leaves here is the safe intersection that every tested client can read: no null ids, `finish_reason` also as
+`finishReason` (the only spelling the Databricks SDK reads), usage on the chunk that finishes.  This module must not
+know who answers.
 """
 
 from __future__ import annotations

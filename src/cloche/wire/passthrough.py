@@ -1,4 +1,5 @@
-"""OpenAI-shaped answers on their way to an OpenAI-shaped client: bytes pass through, and only what must change is touched.
+"""OpenAI-shaped answers on their way to an OpenAI-shaped client: bytes pass through, and only what must change is
+touched.
 
 A whole answer is decoded once, completed to what every client needs (wire/openai.py says what) and encoded again: about
 3 µs for half a kilobyte.  Of a stream, each event is read by a decoder that looks at four fields (about 0.6 µs); events
@@ -122,7 +123,8 @@ class Stream:
     """One OpenAI-shaped stream, fed with body bytes in any cut, giving the bytes for the client.
 
     `done`: the end mark is among the bytes given.  `failure`: why the stream cannot go on; what came before it has been
-    given.  `complete`: every expected choice has its finish reason, so nothing is missing even if the connection breaks.
+    given.  `complete`: every expected choice has its finish reason, so nothing is missing even if the connection
+    breaks.
     """
 
     __slots__ = (
@@ -131,8 +133,8 @@ class Stream:
         "_finished",
         "_held",
         "_identity",
-        "_usage_fields",
         "_separate_usage",
+        "_usage_fields",
         "done",
         "failure",
     )

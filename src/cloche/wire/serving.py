@@ -1,7 +1,7 @@
 """Serving endpoints as the Databricks REST API writes them: create bodies in, endpoint documents out.
 
-Every fault of a body is reported with the path of its field; a field that the API knows and cloche does not serve yet is
-a fault too, because a limit or guardrail that is accepted and not enforced is worse than none.
+Every fault of a body is reported with the path of its field; a field that the API knows and cloche does not serve
+yet is a fault too, because a limit or guardrail that is accepted and not enforced is worse than none.
 """
 
 from __future__ import annotations
