@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import hashlib
 import logging
 import socket
@@ -225,6 +226,9 @@ class _Server:
         url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         if not _is_loopback(host) and scheme == "http":
             log.warning("listening on %s without TLS: tokens and prompts cross the network readable", host)
+        # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
+        gc.collect()
+        gc.freeze()
         print(_welcome(url, first_token, [endpoint.name for endpoint in self._endpoints]), flush=True)  # noqa: T201
 
 

@@ -9,6 +9,8 @@ import zstandard
 from cloche.domain.errors import BadRequest
 
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib reads the header and tells the two apart
+_ZSTD_PIECE = 256
+"""Bytes that are inflated at a time: the bound is checked after each piece, and so few become 8 MiB at most."""
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
@@ -36,13 +38,20 @@ def _inflate(body: bytes, limit: int) -> bytes:
 
 def _unzstd(body: bytes, limit: int) -> bytes:
     # The window bound caps memory: a frame may declare a window far larger than its content.
-    reader = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).stream_reader(body)
+    inflater = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).decompressobj()
+    parts: list[bytes] = []
+    size = position = 0
     try:
-        inflated: bytes = reader.read(limit + 1)
+        while position < len(body) and not inflater.eof:
+            parts.append(inflater.decompress(body[position : position + _ZSTD_PIECE]))
+            position += _ZSTD_PIECE
+            size += len(parts[-1])
+            _check_size(size, limit)
     except zstandard.ZstdError:
         raise BadRequest("the body is not what its Content-Encoding says: it could not be inflated") from None
-    _check_size(len(inflated), limit)
-    return inflated
+    if not inflater.eof or inflater.unused_data or position < len(body):
+        raise BadRequest("the compressed body is cut short or has surplus bytes")
+    return b"".join(parts)
 
 
 def _check_size(size: int, limit: int) -> None:

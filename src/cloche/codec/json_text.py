@@ -29,12 +29,10 @@ def check_utf8(body: bytes) -> None:
 def check_duplicate_keys(body: bytes, plain_keys: int) -> None:
     """BadRequest naming the field if any object in `body`, which is valid JSON, has a key twice.
 
-    `plain_keys`: how many keys the decoded body is known to have, or any number if that is not known.  Every key
-    ends in `":`, as long as no white space stands before a colon, so the number of `":` is never below the number of
-    keys.  If it equals `plain_keys`, no key was lost in decoding, hence none was there twice: three searches (about
-    1.5 µs a kilobyte) instead of a second parse (about 5 µs).
+    `plain_keys`: how many keys the decoded body is known to have, or any number if that is not known.  A split at the
+    colons (about 1 µs a kilobyte) mostly saves a second parse (about 5 µs): see `_may_repeat`.
     """
-    if body.count(b'":') == plain_keys and b" :" not in body and not _BLANK_COLON.search(body):
+    if not _may_repeat(body, plain_keys):
         return
     duplicates: list[str] = []
 
@@ -55,7 +53,25 @@ def check_duplicate_keys(body: bytes, plain_keys: int) -> None:
         raise BadRequest(f"{_path_to_duplicate(tree) or duplicates[0]}: the field is given twice")
 
 
-_BLANK_COLON = re.compile(rb"[\t\r\n]:")
+_BLANK = frozenset((b" ", b"\t", b"\r", b"\n"))
+
+
+def _may_repeat(body: bytes, plain_keys: int) -> bool:
+    """Whether a key may have been lost in decoding.
+
+    A colon behind a key follows a quote, or white space.  If no colon at all follows white space, every key is among
+    the colons that follow a quote; if those are as many as the decoded keys, none was lost.
+    """
+    pieces = body.split(b":")
+    del pieces[-1]
+    keys = 0
+    for piece in pieces:
+        last = piece[-1:]
+        if last == b'"':
+            keys += 1
+        elif last in _BLANK:
+            return True
+    return keys != plain_keys
 
 
 class _Duplicate:

@@ -14,17 +14,19 @@ MAX_EVENT = 32 * 1024 * 1024
 """Bytes that may wait for the end of one event; a provider that sends more in one event is broken."""
 
 DONE = b"[DONE]"
+_BOM = b"\xef\xbb\xbf"
 
 
 class Decoder:
     """Feed it the body of one stream."""
 
-    __slots__ = ("_data", "_pending", "_started", "_waiting")
+    __slots__ = ("_data", "_data_size", "_pending", "_started", "_waiting")
 
     def __init__(self) -> None:
         self._pending: list[bytes] = []  # pieces of a line or block that has not ended, joined when its end comes
         self._waiting = 0  # bytes in _pending
         self._data: list[bytes] = []  # data lines of the event that has not ended
+        self._data_size = 0
         self._started = False
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -36,19 +38,33 @@ class Decoder:
                 return []
             data = self._take()
         if not self._started:
-            if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
+            if len(data) < 3 and _BOM.startswith(data):
                 self._keep(data)
                 return []
             self._started = True
-            data = data.removeprefix(b"\xef\xbb\xbf")
+            data = data.removeprefix(_BOM)
         if not self._data and b"\r" not in data:
             return self._feed_blocks(data)
         return self._feed_lines(data)
+
+    def is_one_event(self, data: bytes) -> bool:
+        """Whether `data` is exactly one whole event of one `data: ` line, and nothing is pending before it."""
+        return (
+            self._started
+            and not self._pending
+            and not self._data
+            and data[:6] == b"data: "
+            and data[-2:] == b"\n\n"
+            and data.count(b"\n") == 2
+            and b"\r" not in data
+        )
 
     def close(self) -> list[bytes]:
         """The end of the body.  An event without its blank line counts if its last line is whole or the body ended
         cleanly there: providers that close right after `data: [DONE]` mean it."""
         rest = self._take()
+        if not self._started:
+            rest = rest.removeprefix(_BOM)
         return self._feed_lines(rest + b"\n\n") if rest or self._data else []
 
     def _feed_blocks(self, data: bytes) -> list[bytes]:
@@ -57,9 +73,12 @@ class Decoder:
         for block in blocks:
             if block[:6] != b"data: " or b"\n" in block:
                 return self._feed_lines(data)
+        payloads = [block[6:] for block in blocks]
+        if b"\n" in rest:  # an event of several lines: joining it again at each of them would take quadratic time
+            return payloads + self._feed_lines(rest)
         if rest:
             self._keep(rest)
-        return [block[6:] for block in blocks]
+        return payloads
 
     def _feed_lines(self, data: bytes) -> list[bytes]:
         payloads = []
@@ -75,18 +94,24 @@ class Decoder:
                 if self._data:
                     payloads.append(b"\n".join(self._data))
                     self._data.clear()
+                    self._data_size = 0
             elif line.startswith(b"data"):
                 field, _, value = line.partition(b":")
                 if field == b"data":
                     self._data.append(value[1:] if value[:1] == b" " else value)
+                    self._data_size += len(line)
         if rest:
             self._keep(rest)
+        self._check_size()
         return payloads
 
     def _keep(self, data: bytes) -> None:
         self._pending.append(data)
         self._waiting += len(data)
-        if self._waiting > MAX_EVENT:
+        self._check_size()
+
+    def _check_size(self) -> None:
+        if self._waiting + self._data_size > MAX_EVENT:
             raise ProviderBroken("the provider sent a stream event larger than 32 MiB")
 
     def _take(self) -> bytes:

@@ -9,27 +9,18 @@ passed on and never lost.  This module must not know providers, HTTP or JSON tex
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-PositiveInt = Annotated[int, Meta(gt=0)]
+PositiveInt = Annotated[int, Meta(gt=0, lt=2**31)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 NonEmpty = Annotated[str, Meta(min_length=1)]
 
 
 # ---------------------------------------------------------------- content parts
-
-
-class Part(Struct, tag_field="type"):
-    """One piece of a message's content."""
-
-
-class TextPart(Part, tag="text"):
-    """Plain text."""
-
-    text: str
 
 
 class ImageUrl(Struct):
@@ -39,43 +30,39 @@ class ImageUrl(Struct):
     detail: str | None = None
 
 
-class ImagePart(Part, tag="image_url"):
-    """An image."""
+class Part(Struct):
+    """One piece of a message's content, told apart by `type`.
 
-    image_url: ImageUrl
+    Providers have kinds of their own and add more, so a kind that is not modelled is no fault here: it is passed on,
+    and a provider that cannot take it says so.  Of the kinds that are modelled, `missing` names the field that must be
+    there and is not.
+    """
 
+    type: NonEmpty
+    text: str | None = None
+    image_url: ImageUrl | NonEmpty | None = None
+    input_audio: dict[str, Any] | None = None
+    file: dict[str, Any] | None = None
+    source: dict[str, Any] | None = None
+    refusal: str | None = None
 
-class AudioPart(Part, tag="input_audio"):
-    """Audio, base64."""
-
-    input_audio: dict[str, Any]
-
-
-class FilePart(Part, tag="file"):
-    """A document by id or by value, as OpenAI has it."""
-
-    file: dict[str, Any]
-
-
-class DocumentPart(Part, tag="document"):
-    """A document, as Anthropic has it."""
-
-    source: dict[str, Any]
-
-
-class ReasoningPart(Part, tag="reasoning"):
-    """What a reasoning model thought in an earlier turn; summaries bear the provider's signature."""
-
-    summary: list[dict[str, Any]]
+    @property
+    def missing(self) -> str | None:
+        """The name of the field that this kind of part must have and this one has not."""
+        field = _FIELD_OF_KIND.get(self.type)
+        return field if field is not None and getattr(self, field) is None else None
 
 
-class RefusalPart(Part, tag="refusal"):
-    """What an assistant refused with in an earlier turn."""
-
-    refusal: str
-
-
-AnyPart = TextPart | ImagePart | AudioPart | FilePart | DocumentPart | ReasoningPart | RefusalPart
+_FIELD_OF_KIND = MappingProxyType(
+    {
+        "text": "text",
+        "image_url": "image_url",
+        "input_audio": "input_audio",
+        "file": "file",
+        "document": "source",
+        "refusal": "refusal",
+    }
+)
 
 
 # ---------------------------------------------------------------- tools
@@ -106,10 +93,10 @@ class Function(Struct):
 
 
 class Tool(Struct):
-    """A function the model may call."""
+    """A function the model may call, or a tool of the provider's own: then `type` names it and `function` is None."""
 
-    function: Function
-    type: Literal["function"] = "function"
+    function: Function | None = None
+    type: NonEmpty = "function"
 
 
 class NamedFunction(Struct):
@@ -132,7 +119,7 @@ class Message(Struct):
     """One turn.  `content` may be absent only for an assistant that calls tools."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[AnyPart] | None = None
+    content: str | list[Part] | None = None
     name: str | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
@@ -141,7 +128,7 @@ class Message(Struct):
         """The text of the message, its text parts joined."""
         if isinstance(self.content, str):
             return self.content
-        return "".join(part.text for part in self.content or () if isinstance(part, TextPart))
+        return "".join(part.text or "" for part in self.content or ())
 
 
 class JsonSchema(Struct):
@@ -197,7 +184,7 @@ class ChatParams(Struct):
     service_tier: str | None = None
     client_request_id: str | None = None
     usage_context: dict[str, str] | None = None
-    extra_params: dict[str, Any] | None = None
+    extra_params: dict[str, Raw] | None = None
     enable_safety_filter: bool | None = None
 
 

@@ -29,22 +29,33 @@ KEEP_ALIVE_SECONDS = 10.0
 
 
 class Ask:
-    """What the edge knows of a chat call besides its body.
+    """What the edge knows of a chat call besides its body.  `endpoint` None: the body's `model` names it.
 
-    `endpoint` None: the body's `model` names it.  `folds`: this client cannot read a stream from this path and gets the
-    answer in one piece even if it asks for one.
+    `headers`: names in lower case; of a repeated field the last value counts.
     """
 
-    __slots__ = ("authorization", "endpoint", "entity", "folds", "path")
+    __slots__ = ("endpoint", "entity", "headers", "path")
 
-    def __init__(
-        self, path: str, endpoint: str | None, entity: str | None, authorization: bytes | None, folds: bool
-    ) -> None:
+    def __init__(self, path: str, endpoint: str | None, entity: str | None, headers: dict[bytes, bytes]) -> None:
         self.path = path
         self.endpoint = endpoint
         self.entity = entity
-        self.authorization = authorization
-        self.folds = folds
+        self.headers = headers
+
+    @property
+    def folds(self) -> bool:
+        """Whether this client asks for a stream but can only read an answer in one piece.
+
+        The Databricks SDK's `query(stream=True)` feeds the event stream to a JSON parser and crashes.  It sends
+        `Accept: application/json` to a path that names the endpoint; MLflow's `predict_stream`, which does stream,
+        bears the same user agent but sends `*/*`.
+        """
+        headers = self.headers
+        return (
+            self.endpoint is not None
+            and b"databricks-sdk-py/" in headers.get(b"user-agent", b"")
+            and headers.get(b"accept") == b"application/json"
+        )
 
 
 class Gateway:
@@ -81,7 +92,9 @@ class Gateway:
         try:
             if self._draining:
                 raise NotReady("cloche is shutting down", retry_after=1)
-            call.principal = admission.authenticate(ask.authorization, self._token_key, self._slot.current())
+            call.principal = admission.authenticate(
+                ask.headers.get(b"authorization"), self._token_key, self._slot.current()
+            )
         except Problem as problem:
             call.problem = problem
         return call
@@ -92,7 +105,9 @@ class Gateway:
             snapshot = self._slot.current()
             call.endpoint = ask.endpoint
             request = read_chat(body)
-            self._relay(call, request, self._route(call, ask, request, snapshot), ask.folds)
+            target = self._route(call, ask, request, snapshot)
+            call.stream = bool(request.params.stream) and not ask.folds
+            self._relay(call, request, target)
         except Problem as problem:
             call.fail(problem)
         except Exception:  # the edge of the hot path: a defect ends one call, with its id in the log, and no other
@@ -109,9 +124,8 @@ class Gateway:
         call.target = routing.choose(snapshot, endpoint, entity, random.random())  # noqa: S311 (a traffic split)
         return call.target
 
-    def _relay(self, call: Call, request: ChatRequest, target: Target, folds: bool) -> None:
+    def _relay(self, call: Call, request: ChatRequest, target: Target) -> None:
         params = request.params
-        call.stream = bool(params.stream) and not folds
         identity = Identity(f"chatcmpl-{call.id}", int(call.arrived), target.model)
         if target.local is not None:
             LocalRun(call, target.local, request, identity).start(self._send)

@@ -205,6 +205,8 @@ class _ChoiceRun:
             self._run.fail(problem)
             return
         self._pass(rest)
+        if not self._begun:  # an empty answer
+            self._run.begin(self._index)
         self._run.choice_ended(last)
 
     def on_failure(self, problem: Problem) -> None:

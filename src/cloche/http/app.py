@@ -11,13 +11,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloche.domain.access import Principal
-from cloche.domain.errors import PermissionDenied, Problem, RouteNotFound
+from cloche.domain.errors import BadRequest, PermissionDenied, Problem, RouteNotFound
 from cloche.gateway import admission
 from cloche.gateway.call import new_id
 from cloche.http.asgi_chat import AsgiChat
@@ -29,8 +29,6 @@ from cloche.wire import errors
 
 log = logging.getLogger("cloche.http")
 
-_ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-
 
 class App:
     """The ASGI application.  `record`: where the line of each request goes."""
@@ -41,7 +39,8 @@ class App:
         self._record = record
         routes = [Route(row.path, self._endpoint(row), methods=[row.method]) for row in ROUTES]
         unknown = Row("", "", Level.PUBLIC, _not_found)
-        catch_all = Route("/{path:path}", self._endpoint(unknown), methods=_ANY_METHOD)
+        catch_all = Route("/{path:path}", self._endpoint(unknown))
+        catch_all.methods = None  # any
         self._router: ASGIApp = Router([*routes, catch_all], redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,9 +50,10 @@ class App:
         if scope["method"] == "POST":
             ask = read_ask(scope["raw_path"], scope["headers"])
             if ask is not None:
-                await self._chat.serve(*ask, receive, send)
+                await self._chat.serve(ask, receive, send)
                 return
-        scope["path"] = scope["path"].rstrip("/") or "/"
+        path = scope["path"].rstrip("/") or "/"
+        scope["path"] = path if path.startswith("/") else f"/{path}"  # `OPTIONS *` is no route either
         await self._router(scope, receive, send)
 
     def _endpoint(self, row: Row) -> Callable[[Request], Awaitable[Response]]:
@@ -66,6 +66,8 @@ class App:
                 answer = await row.handler(self._context, request, principal)
             except Problem as error:
                 problem = error
+            except ClientDisconnect:
+                problem = BadRequest("the client left before its request was complete")
             except Exception:  # the edge: a defect ends one request, with its id in the log
                 log.exception("request %s failed inside cloche", call_id)
                 problem = errors.unexpected(call_id)

@@ -85,7 +85,7 @@ class AsgiChat:
         self._gateway = gateway
         self._max_body = max_body
 
-    async def serve(self, ask: Ask, fields: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+    async def serve(self, ask: Ask, receive: Receive, send: Send) -> None:
         """One call, from its head to the last byte of its answer."""
         reply = _AsgiReply()
         call = reply.call = self._gateway.open(ask, reply)
@@ -93,7 +93,7 @@ class AsgiChat:
             if call.problem is not None:
                 raise call.problem
             body = await self._read(receive)
-            encoding = fields.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+            encoding = ask.headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
             body = compression.decompress(body, encoding, self._max_body)
         except Problem as problem:
             call.fail(problem)

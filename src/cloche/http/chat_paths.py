@@ -11,6 +11,7 @@ A trailing slash and a query string are allowed.  Percent-encoding is resolved: 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from cloche.gateway.pipeline import Ask
@@ -26,41 +27,28 @@ _PREFIX = "/serving-endpoints/"
 _SUFFIX = "/invocations"
 
 
-def read_ask(url: bytes, headers: list[tuple[bytes, bytes]]) -> tuple[Ask, dict[bytes, bytes]] | None:
-    """What a POST to `url` asks for, and its headers as a dict; None if it is no chat call.  Names are lower case."""
+def read_ask(url: bytes, headers: list[tuple[bytes, bytes]]) -> Ask | None:
+    """What a POST to `url` asks for; None if it is no chat call.  Header names are lower case."""
+    target = match(url)
+    return None if target is None else Ask(*target, dict(headers))
+
+
+@lru_cache(maxsize=1024)
+def match(url: bytes) -> tuple[str, str | None, str | None] | None:
+    """(path, endpoint, entity) of a chat URL; the endpoint is None where the body names it; None for any other URL."""
     path = url.partition(b"?")[0].decode("latin-1")
     if not path.startswith("/"):
         path = urlsplit(path).path  # absolute form: POST http://host/path
-    target = match(path)
-    if target is None:
+    bare = path.rstrip("/")
+    if bare in _BY_MODEL:
+        return path, None, None
+    if not (bare.startswith(_PREFIX) and bare.endswith(_SUFFIX)):
         return None
-    fields = dict(headers)
-    endpoint, entity = target
-    folds = endpoint is not None and folds_streams(fields)
-    return Ask(path, endpoint, entity, fields.get(b"authorization"), folds), fields
-
-
-def match(path: str) -> tuple[str | None, str | None] | None:
-    """(endpoint, entity) of a chat path; the endpoint is None where the body names it; None for any other path."""
-    path = path.rstrip("/")
-    if path in _BY_MODEL:
-        return None, None
-    if not (path.startswith(_PREFIX) and path.endswith(_SUFFIX)):
-        return None
-    parts = path[len(_PREFIX) : -len(_SUFFIX)].split("/")
-    if "%" in path:
+    parts = bare[len(_PREFIX) : -len(_SUFFIX)].split("/")
+    if "%" in bare:
         parts = [unquote(part) for part in parts]
     if len(parts) == 1 and parts[0]:
-        return parts[0], None
+        return path, parts[0], None
     if len(parts) == 3 and parts[1] == "served-models" and parts[0] and parts[2]:
-        return parts[0], parts[2]
+        return path, parts[0], parts[2]
     return None
-
-
-def folds_streams(fields: dict[bytes, bytes]) -> bool:
-    """Whether this client asks for streams on /invocations but can only read whole answers.
-
-    The Databricks SDK's `query(stream=True)` feeds the event stream to a JSON parser and crashes.  It sends `Accept:
-    application/json`; MLflow's `predict_stream`, which does stream, bears the same user agent but sends `*/*`.
-    """
-    return b"databricks-sdk-py/" in fields.get(b"user-agent", b"") and fields.get(b"accept") == b"application/json"

@@ -50,6 +50,7 @@ class ChatExchange:
         "protocol",
         "response_complete",
         "size",
+        "waits_for_continue",
     )
 
     def __init__(self, protocol: LaneProtocol, ask: Ask, encoding: str, *, keep_alive: bool, chunked: bool) -> None:
@@ -63,6 +64,7 @@ class ChatExchange:
         self.disconnected = False
         self.more_body = True
         self.on_turn = False  # the answers before this one on the connection are complete
+        self.waits_for_continue = False  # the client sends its body when it is told to
         self.pieces: list[bytes] = []
         self.size = 0
         self.problem: Problem | None = None
@@ -78,10 +80,17 @@ class ChatExchange:
             self.pieces.clear()
             self.problem = self.problem or too_large(limit)
             if self.size > 4 * limit:
-                self.keep_alive = False
-                self.start()
+                self.refuse(self.problem)
         elif self.problem is None:
             self.pieces.append(piece)
+
+    def refuse(self, problem: Problem) -> None:
+        """The request cannot or should not be read to its end: answer that, and close the connection after it."""
+        self.problem = problem
+        self.keep_alive = False
+        self.more_body = False
+        if self.on_turn:
+            self.start()
 
     def start(self) -> None:
         """The body is complete and the connection is ours: answer."""

@@ -11,6 +11,7 @@ message text.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -197,4 +198,4 @@ def _read_error(body: bytes) -> tuple[str, str]:
 def status_in_error(body: bytes, default: int = 502) -> int:
     """The status that an error object inside a 200 answer or a stream bears as its `code`, where it has one."""
     _, code = _read_error(body)
-    return int(code) if code.isdigit() and 400 <= int(code) < 600 else default
+    return int(code) if re.fullmatch("[45][0-9][0-9]", code) else default

@@ -18,9 +18,8 @@ from cloche.domain.chat import (
     ChatRequest,
     Chunk,
     FinishReason,
+    Function,
     NamedTool,
-    TextPart,
-    Tool,
     ToolCallDelta,
     Usage,
 )
@@ -60,8 +59,15 @@ class LocalTranslator:
 
     def encode(self, request: ChatRequest, choice: int) -> HttpCall:
         """The engine's request for one choice.  BadRequest for what the model or the engine cannot do."""
-        params = request.params
         check(request)
+        try:
+            body = _encode(self._body(request, choice))
+        except OverflowError:  # schemas are free JSON, and only there no range was checked
+            raise BadRequest("a number in a JSON schema does not fit into 64 bits") from None
+        return HttpCall(self._origin, self._head, (body,))
+
+    def _body(self, request: ChatRequest, choice: int) -> dict[str, Any]:
+        params = request.params
         body: dict[str, Any] = {
             "messages": tool_text.render(params.messages, offered_tools(params)),
             "max_tokens": request.max_tokens or self._max_tokens_default,
@@ -77,11 +83,12 @@ class LocalTranslator:
         if params.logit_bias:
             body["logit_bias"] = [[int(token), bias] for token, bias in params.logit_bias.items()]
         if params.logprobs:
-            body |= {"logprobs": True, "top_logprobs": params.top_logprobs or 0}
+            # Asked for no alternatives, the engine gives no probabilities at all; the decoder takes the one away.
+            body |= {"logprobs": True, "top_logprobs": params.top_logprobs or 1}
         response_format = _response_format(params)
         if response_format is not None:
             body["response_format"] = response_format
-        return HttpCall(self._origin, self._head, (_encode(body),))
+        return body
 
     def decoder(self, request: ChatRequest, choice: int) -> Decoder:
         """The reader of one choice's answer."""
@@ -125,6 +132,9 @@ def check(request: ChatRequest) -> None:
     if unknown:
         raise BadRequest(f'Bad request: json: unknown field "{min(unknown)}"')
     _check_text_only(params)
+    for index, tool in enumerate(params.tools or ()):
+        if tool.type != "function":
+            raise BadRequest(f"tools[{index}].type: this model takes functions only, not '{tool.type}'")
     if (params.n or 1) > MAX_CHOICES:
         raise BadRequest(f"n: this model gives at most {MAX_CHOICES} choices")
     if params.reasoning_effort not in (None, "none"):
@@ -146,19 +156,19 @@ def check(request: ChatRequest) -> None:
 def _check_text_only(params: ChatParams) -> None:
     for index, message in enumerate(params.messages):
         for position, part in enumerate(message.content if isinstance(message.content, list) else ()):
-            if not isinstance(part, TextPart):
+            if part.type != "text":
                 where = f"messages[{index}].content[{position}].type"
-                raise BadRequest(f"{where}: this model reads text only, not '{part.__struct_config__.tag}'")
+                raise BadRequest(f"{where}: this model reads text only, not '{part.type}'")
 
 
-def offered_tools(params: ChatParams) -> list[Tool]:
+def offered_tools(params: ChatParams) -> list[Function]:
     """The tools that the model is told of: none if it may call none, one if it must call that one."""
     choice = params.tool_choice
     if choice == "none":
         return []
-    tools = params.tools or []
+    tools = [tool.function for tool in params.tools or () if tool.function is not None]
     if isinstance(choice, NamedTool):
-        return [tool for tool in tools if tool.function.name == choice.function.name]
+        return [tool for tool in tools if tool.name == choice.function.name]
     return tools
 
 
@@ -256,7 +266,7 @@ class LocalDecoder:
         self._tools = tools
         self._top_logprobs = params.top_logprobs or 0
         self._events = sse.Decoder()
-        self._scanner = tool_text.TagScanner({tool.function.name for tool in tools})
+        self._scanner = tool_text.TagScanner({tool.name for tool in tools})
         self._buffered: list[str] = []
         self._calls = 0
         self._id = ""
@@ -279,7 +289,7 @@ class LocalDecoder:
         if self._mode == "tags":
             self._pass_on(self._scanner.close(), chunks)
         elif self._mode == "calls":
-            names = {tool.function.name for tool in self._tools}
+            names = {tool.name for tool in self._tools}
             self._pass_on(list(tool_text.read_calls("".join(self._buffered), names)), chunks)
         finish = "tool_calls" if self._calls and self._finish == "stop" else self._finish
         chunks.append(Chunk(index=self._choice, finish_reason=finish, usage=self._usage))
@@ -311,7 +321,7 @@ class LocalDecoder:
             chunks.append(Chunk(index=self._choice, content=text, logprobs=logprobs))
         elif self._mode == "named":
             if self._calls == 0:
-                self._pass_on([(self._tools[0].function.name, text)], chunks)
+                self._pass_on([(self._tools[0].name, text)], chunks)
             else:
                 delta = ToolCallDelta(index=0, arguments=text)
                 chunks.append(Chunk(index=self._choice, tool_calls=(delta,)))

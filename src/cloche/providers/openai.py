@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from cloche.domain.chat import ChatRequest
+from cloche.domain.chat import ChatParams, ChatRequest
 from cloche.domain.endpoint import ExternalModel
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall, Origin
@@ -37,6 +37,9 @@ _NOT_FORWARDED = frozenset(
         "enable_safety_filter",
     )
 )
+_KEYS = {name: f',"{name}":'.encode() for name in ChatParams.__struct_fields__}
+"""The known field names, ready to be written."""
+
 _STREAM = b',"stream":true,"stream_options":{"include_usage":true}}'
 
 
@@ -57,7 +60,7 @@ class OpenAIShaped:
         pieces: list[Any] = [self._opening]
         for name, value in request.fields.items():
             if name not in _NOT_FORWARDED:
-                pieces.append(b"," + _encode(name) + b":")
+                pieces.append(_KEYS.get(name) or b"," + _encode(name) + b":")
                 pieces.append(value)
         pieces.append(_STREAM if stream else b"}")
         return HttpCall(self._origin, self._head, (b"".join(pieces),))

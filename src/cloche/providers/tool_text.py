@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from cloche.domain.chat import Message, Tool
+from cloche.domain.chat import Function, Message
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 MAX_CALLS = 8
@@ -21,8 +21,8 @@ MAX_CALLS = 8
 # ---------------------------------------------------------------- what the model is told
 
 
-def _instructions(tools: list[Tool]) -> str:
-    functions = "\n".join(msgspec.json.encode(tool.function).decode() for tool in tools)
+def _instructions(tools: list[Function]) -> str:
+    functions = "\n".join(msgspec.json.encode(tool).decode() for tool in tools)
     return (
         "You can call functions. They are, one per line as JSON:\n"
         f"{functions}\n"
@@ -32,7 +32,7 @@ def _instructions(tools: list[Tool]) -> str:
     )
 
 
-def render(messages: list[Message], tools: list[Tool]) -> list[dict[str, str]]:
+def render(messages: list[Message], tools: list[Function]) -> list[dict[str, str]]:
     """The conversation as plain text turns: calls and their results are written into them, tools into the first."""
     turns: list[dict[str, str]] = []
     for message in messages:
@@ -68,17 +68,17 @@ def _turn(message: Message) -> tuple[str, str]:
 # ---------------------------------------------------------------- what the model is forced to say
 
 
-def arguments_schema(tool: Tool) -> dict[str, Any]:
+def arguments_schema(tool: Function) -> dict[str, Any]:
     """The schema of one function's arguments."""
-    return tool.function.parameters or {"type": "object", "properties": {}}
+    return tool.parameters or {"type": "object", "properties": {}}
 
 
-def calls_schema(tools: list[Tool], *, at_most: int) -> dict[str, Any]:
+def calls_schema(tools: list[Function], *, at_most: int) -> dict[str, Any]:
     """The schema of `{"tool_calls": [{"name", "arguments"}, …]}` with at least one call."""
     calls = [
         {
             "type": "object",
-            "properties": {"name": {"const": tool.function.name}, "arguments": arguments_schema(tool)},
+            "properties": {"name": {"const": tool.name}, "arguments": arguments_schema(tool)},
             "required": ["name", "arguments"],
             "additionalProperties": False,
         }
@@ -102,13 +102,15 @@ Call = tuple[str, str]
 def read_call(text: str, names: set[str]) -> Call | None:
     """A call of a known function with an object as arguments, or None."""
     try:
-        call = json.loads(text)
-    except (ValueError, RecursionError):
+        call = msgspec.json.decode(text, type=_WrittenCall)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    if not isinstance(call, dict) or call.get("name") not in names:
-        return None
-    arguments = call.get("arguments", {})
-    return (call["name"], json.dumps(arguments, ensure_ascii=False)) if isinstance(arguments, dict) else None
+    return (call.name, json.dumps(call.arguments, ensure_ascii=False)) if call.name in names else None
+
+
+class _WrittenCall(msgspec.Struct):
+    name: str
+    arguments: dict[str, Any] = {}
 
 
 def read_calls(text: str, names: set[str]) -> list[Call]:
@@ -131,14 +133,18 @@ def read_calls(text: str, names: set[str]) -> list[Call]:
 
 
 class TagScanner:
-    """Splits streamed text into plain text and tagged calls.  Text is held back only while it may be part of a tag."""
+    """Splits streamed text into plain text and tagged calls, the same however the text is cut.
 
-    __slots__ = ("_held", "_inside", "_names", "calls")
+    Text is held back only while it may be part of a tag, or is blank: blanks that only set calls apart are left out.
+    """
+
+    __slots__ = ("_held", "_in_text", "_inside", "_names", "calls")
 
     def __init__(self, names: set[str]) -> None:
         self._names = names
         self._held = ""
         self._inside = False
+        self._in_text = False  # the last that was passed on is text, so that blanks belong to it
         self.calls = 0
 
     def feed(self, text: str) -> list[str | Call]:
@@ -153,31 +159,42 @@ class TagScanner:
             before, self._held = self._held[:at], self._held[at + len(mark) :]
             if self._inside:
                 self._take_call(before, out)
-            elif before.strip():
-                out.append(before)
+            else:
+                self._pass_text(before, out)
             self._inside = not self._inside
         if not self._inside:
             keep = _overlap(self._held, OPEN)
-            ready, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
-            if ready and not (self.calls and not ready.strip()):
-                out.append(ready)
+            ready = self._held[: len(self._held) - keep]
+            if self._pass_text(ready, out):
+                self._held = self._held[len(ready) :]
         return out
+
+    def _pass_text(self, text: str, out: list[str | Call]) -> bool:
+        """Pass text on unless it is blank and stands alone."""
+        self._in_text = self._in_text or bool(text.strip())
+        if self._in_text and text:
+            out.append(text)
+        return self._in_text
 
     def close(self) -> list[str | Call]:
         """The text ended.  Models leave out the last closing tag: what stands there may still be a whole call."""
         out: list[str | Call] = []
         if self._inside:
             self._take_call(self._held, out, closed=False)
-        elif self._held:
+        elif not self.calls and self._held:
             out.append(self._held)
+        else:
+            self._pass_text(self._held, out)
         self._held = ""
         return out
 
     def _take_call(self, text: str, out: list[str | Call], *, closed: bool = True) -> None:
         call = read_call(text, self._names)
         if call is None:
+            self._in_text = True
             out.append(OPEN + text + (CLOSE if closed else ""))
         else:
+            self._in_text = False
             self.calls += 1
             out.append(call)
 

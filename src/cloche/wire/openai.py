@@ -63,42 +63,44 @@ def _explain(error: Exception, body: bytes) -> NoReturn:
 
 
 def _plain_keys(params: ChatParams, fields: dict[str, Raw]) -> int:
-    """How many keys the body has if its messages are plain text and its other fields are no objects."""
+    """How many keys the body has if its messages are plain text and its other fields are no objects: never more than
+    there are in a body that passes `_check`."""
     keys = len(fields)
     for message in params.messages:
         keys += 2
         if type(message.content) is list:
-            keys += 2 * len(message.content)
+            keys += sum(1 if part.text is None else 2 for part in message.content)
     return keys
 
 
-def _merge_extra_params(extra: dict[str, Any], fields: dict[str, Raw]) -> bytes:
+def _merge_extra_params(extra: dict[str, Raw], fields: dict[str, Raw]) -> bytes:
     """The body with `extra_params` at top level.  The Databricks SDK declares them as a map of strings, so a string is
     read as JSON (`"0.5"`, `"true"`, `"[…]"`) unless the field is text or the string is no JSON."""
     merged: dict[str, Raw] = {name: value for name, value in fields.items() if name != "extra_params"}
     for name, value in extra.items():
         if name in merged or name == "extra_params":
             raise BadRequest(f"extra_params.{name}: the field is given at top level too")
-        merged[name] = Raw(_from_text(name, value))
+        merged[name] = value if name in _TEXT_FIELDS else _unquoted(value)
     return _encode(merged)
 
 
-def _from_text(name: str, value: Any) -> bytes:
-    if isinstance(value, str) and name not in _TEXT_FIELDS:
-        try:
-            msgspec.json.decode(value)
-        except (msgspec.DecodeError, RecursionError):
-            pass
-        else:
-            return value.encode()
-    return _encode(value)
+def _unquoted(value: Raw) -> Raw:
+    """The JSON that a JSON string holds; anything else as it is."""
+    if not bytes(value).startswith(b'"'):
+        return value
+    text = Raw(msgspec.json.decode(value, type=str).encode())
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return value
+    return text
 
 
 def _check(params: ChatParams, fields: dict[str, Raw]) -> None:
     if not _OF_CUSTOM_MODELS.isdisjoint(fields):
         _refuse_custom_model_fields(fields)
     for index, message in enumerate(params.messages):
-        if message.content is None or message.tool_calls or message.role == "tool":
+        if message.tool_calls or message.role == "tool" or type(message.content) is not str:
             _check_message(message, f"messages[{index}]")
     if params.top_logprobs is not None and not params.logprobs:
         raise BadRequest("top_logprobs: needs logprobs to be true")
@@ -128,17 +130,25 @@ def _check_message(message: Message, path: str) -> None:
         raise BadRequest(f"{path}.tool_call_id: this field is required in a tool message")
     if message.content is None and not message.tool_calls:
         raise BadRequest(f"{path}.content: this field is required")
+    for index, part in enumerate(message.content if isinstance(message.content, list) else ()):
+        if part.missing is not None:
+            raise BadRequest(f"{path}.content[{index}].{part.missing}: this field is required in a {part.type} part")
 
 
 def _check_tools(params: ChatParams) -> None:
-    names = [tool.function.name for tool in params.tools or ()]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise BadRequest(f"tools[{index}].function.name: '{name}' is the name of another tool")
+    names: set[str] = set()
+    for index, tool in enumerate(params.tools or ()):
+        if tool.type != "function":
+            continue
+        if tool.function is None:
+            raise BadRequest(f"tools[{index}].function: this field is required")
+        if tool.function.name in names:
+            raise BadRequest(f"tools[{index}].function.name: '{tool.function.name}' is the name of another tool")
+        names.add(tool.function.name)
     choice = params.tool_choice
     if isinstance(choice, NamedTool) and choice.function.name not in names:
         raise BadRequest(f"tool_choice.function.name: no tool is named '{choice.function.name}'")
-    if choice in ("auto", "required") and not names:
+    if choice in ("auto", "required") and not params.tools:
         raise BadRequest(f"tool_choice: '{choice}' needs tools")
 
 

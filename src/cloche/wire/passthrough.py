@@ -63,10 +63,7 @@ def _detail(fields: dict[str, Any], group: str, name: str) -> int | None:
 def complete_answer(body: bytes, identity: Identity) -> WholeAnswer:
     """The provider's whole answer, completed.  ProviderBroken if it is none; ProviderErrorInAnswer for a 200 with an
     error inside."""
-    try:
-        answer = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ProviderBroken("the provider's answer is not valid JSON") from None
+    answer = _read(body)
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(choices, list) or not choices:
         if isinstance(answer, dict) and answer.get("error"):
@@ -75,7 +72,21 @@ def complete_answer(body: bytes, identity: Identity) -> WholeAnswer:
     for position, choice in enumerate(choices):
         _complete_choice(choice, position)
     _complete_envelope(answer, identity, "chat.completion")
-    return WholeAnswer(_encode(answer), read_usage(answer.get("usage")))
+    return WholeAnswer(_write(answer), read_usage(answer.get("usage")))
+
+
+def _read(text: bytes) -> Any:
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ProviderBroken("the provider sent something that is not valid JSON") from None
+
+
+def _write(answer: dict[str, Any]) -> bytes:
+    try:
+        return _encode(answer)
+    except OverflowError:
+        raise ProviderBroken("the provider sent a number that does not fit into 64 bits") from None
 
 
 def _complete_choice(choice: Any, position: int) -> None:
@@ -85,8 +96,13 @@ def _complete_choice(choice: Any, position: int) -> None:
     message.setdefault("role", "assistant")
     if message.get("content") is None:
         message["content"] = None if message.get("tool_calls") else ""
-    choice.setdefault("index", position)
+    _complete_index(choice, position)
     choice["finishReason"] = choice.setdefault("finish_reason", None)
+
+
+def _complete_index(choice: dict[str, Any], position: int) -> None:
+    if type(choice.get("index")) is not int:
+        choice["index"] = position
 
 
 def _complete_envelope(answer: dict[str, Any], identity: Identity, kind: str) -> None:
@@ -103,7 +119,7 @@ def _complete_envelope(answer: dict[str, Any], identity: Identity, kind: str) ->
 
 
 class _Choice(Struct):
-    index: int = 0
+    index: int
     finish_reason: str | None = None
 
 
@@ -117,6 +133,18 @@ class _Event(Struct):
 
 
 _look = msgspec.json.Decoder(_Event).decode
+
+
+def _is_plain(event: _Event) -> bool:
+    """Whether an event can pass as it is, and changes nothing in what is known of the stream."""
+    choices = event.choices
+    return (
+        len(choices) == 1
+        and choices[0].finish_reason is None
+        and event.usage is None
+        and event.error is None
+        and event.id != ""
+    )
 
 
 class Stream:
@@ -144,7 +172,7 @@ class Stream:
         self._expected = expected
         self._separate_usage = separate_usage
         self._decoder = sse.Decoder()
-        self._held: bytes | None = None
+        self._held: dict[str, Any] | None = None  # the finishing event, once there is one
         self._finished: set[int] = set()
         self._usage_fields: dict[str, Any] | None = None
         self.done = False
@@ -162,7 +190,18 @@ class Stream:
 
     def feed(self, data: bytes) -> bytes:
         """Bytes for the client, perhaps none."""
-        return b"" if self.done else self._relay(data, at_end=False)
+        if self.done:
+            return b""
+        if self._held is None and self._decoder.is_one_event(data):
+            # A model that writes slowly sends one event at a time: the bytes themselves pass, without a detour.
+            try:
+                event = _look(data[6:-2])
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                pass
+            else:
+                if _is_plain(event):
+                    return data
+        return self._relay(data, at_end=False)
 
     def end(self) -> bytes:
         """The body ended: the rest of the stream, or a failure if an answer is missing its end."""
@@ -183,7 +222,7 @@ class Stream:
     def give_up(self) -> bytes:
         """What is still held back when the stream fails."""
         held, self._held = self._held, None
-        return sse.encode(held) if held is not None else b""
+        return sse.encode(_encode(held)) if held is not None else b""
 
     def _relay(self, data: bytes, *, at_end: bool) -> bytes:
         out: list[bytes] = []
@@ -194,7 +233,8 @@ class Stream:
                         raise ProviderBroken("the provider's stream ended before the answer was finished")
                     self._finish(out)
                     break
-                self._take(payload, out)
+                if payload:  # an empty event is a sign of life
+                    self._take(payload, out)
         except (ProviderBroken, ProviderErrorInAnswer) as failure:
             self.failure = failure
         return sse.encode_all(out)
@@ -206,7 +246,7 @@ class Stream:
             payload = self._rewrite(payload)
             event = _look(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise ProviderBroken("the provider's stream has an event that is not valid JSON") from None
+            raise ProviderBroken("the provider sent something that is not valid JSON") from None
         if event.error is not None:
             raise ProviderErrorInAnswer(payload)
         if event.usage is not None:
@@ -216,24 +256,27 @@ class Stream:
         if not event.id:
             payload = self._rewrite(payload)
         if self._held is not None:
-            out.append(self._held)
+            out.append(_encode(self._held))
             self._held = None
-        ends = False
-        for choice in event.choices:
-            if choice.finish_reason:
-                self._finished.add(choice.index)
-                ends = True
-        if ends:
-            self._held = payload
+        finished = {choice.index for choice in event.choices if choice.finish_reason}
+        if finished:
+            self._held = self._finishing(payload)
+            self._finished |= finished
         else:
             out.append(payload)
 
+    def _finishing(self, payload: bytes) -> dict[str, Any]:
+        """An event that finishes a choice, read and completed, so that nothing can go wrong when it is sent."""
+        event: dict[str, Any] = _read(payload)
+        for choice in event["choices"]:
+            if choice.get("finish_reason"):
+                choice["finishReason"] = choice["finish_reason"]
+        _write(event)
+        return event
+
     def _rewrite(self, payload: bytes) -> bytes:
         """An event whose shape is off, put right: ids, indices and empty strings instead of null or nothing."""
-        try:
-            event = _decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise ProviderBroken("the provider's stream has an event that is not valid JSON") from None
+        event = _read(payload)
         if not isinstance(event, dict):
             raise ProviderBroken("the provider's stream has an event that is not an object")
         choices = event.get("choices")
@@ -241,26 +284,23 @@ class Stream:
         for position, choice in enumerate(event["choices"]):
             if not isinstance(choice, dict):
                 raise ProviderBroken("the provider's stream has a choice that is not an object")
-            if not isinstance(choice.get("index"), int):
-                choice["index"] = position
+            _complete_index(choice, position)
             if not isinstance(choice.get("finish_reason"), str):
                 choice["finish_reason"] = None
+        if not isinstance(event.get("usage"), dict):
+            event.pop("usage", None)
         _complete_envelope(event, self._identity, "chat.completion.chunk")
-        return _encode(event)
+        return _write(event)
 
     def _finish(self, out: list[bytes]) -> None:
         self.done = True
-        identity: Any = None
         if self._held is not None:
-            last = _decode(self._held)
-            for choice in last["choices"]:
-                if choice.get("finish_reason"):
-                    choice["finishReason"] = choice["finish_reason"]
+            last, self._held = self._held, None
             last.pop("usage", None)
-            identity = {name: last.get(name) for name in ("id", "object", "created", "model")}
-            if self._usage_fields is not None and not self._separate_usage:
-                last["usage"] = self._usage_fields
-            out.append(_encode(last))
-        if self._separate_usage and self._usage_fields is not None and identity is not None:
-            out.append(_encode({**identity, "choices": [], "usage": self._usage_fields}))
+            usage = {} if self._usage_fields is None else {"usage": self._usage_fields}
+            if usage and self._separate_usage:
+                envelope = {name: last.get(name) for name in ("id", "object", "created", "model")}
+                out += (_encode(last), _encode({**envelope, "choices": [], **usage}))
+            else:
+                out.append(_encode({**last, **usage}))
         out.append(sse.DONE)
