@@ -4,11 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CACHE := $(CURDIR)/.cache
 ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export CLOCHE_TEST_MODELS ?= $(CACHE)/models
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check fix bench docs lock clean
