@@ -23,7 +23,7 @@ from cloche.domain.endpoint import Endpoint
 from cloche.domain.errors import NotFound
 from cloche.domain.outbound import Timeouts
 from cloche.engine.catalogue import Catalogue, Model
-from cloche.engine.options import EngineOptions, default_threads
+from cloche.engine.options import EngineOptions, default_threads, is_installed
 from cloche.engine.progress import Progress
 from cloche.engine.pull import pull
 from cloche.engine.supervisor import Engine, State
@@ -95,6 +95,11 @@ def _models(endpoints: Iterable[Endpoint], catalogue: Catalogue, progress: Progr
             name = entity.entity_name
             if name is None or name in models:
                 continue
+            if not is_installed():
+                raise CannotStart(
+                    f"endpoint '{endpoint.name}' needs the engine for local models, which is not installed: "
+                    "pip install 'cloche[local]', or serve external models only with --config and --no-default-endpoint"
+                )
             if catalogue.find(name) is None and name in catalogue.known():
                 models[name] = pull(name, catalogue, progress)
                 continue

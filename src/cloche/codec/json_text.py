@@ -29,8 +29,8 @@ def check_utf8(body: bytes) -> None:
 def check_duplicate_keys(body: bytes, plain_keys: int) -> None:
     """BadRequest naming the field if any object in `body`, which is valid JSON, has a key twice.
 
-    `plain_keys`: how many keys the decoded body is known to have, or any number if that is not known.  A split at the
-    colons (about 1 µs a kilobyte) mostly saves a second parse (about 5 µs): see `_may_repeat`.
+    `plain_keys`: how many keys the decoded body is known to have, or any number if that is not known.  A look at
+    the colons (about 1 µs a kilobyte of chat) mostly saves a second parse (about 5 µs): see `_may_repeat`.
     """
     if not _may_repeat(body, plain_keys):
         return
@@ -53,7 +53,8 @@ def check_duplicate_keys(body: bytes, plain_keys: int) -> None:
         raise BadRequest(f"{_path_to_duplicate(tree) or duplicates[0]}: the field is given twice")
 
 
-_BLANK = frozenset((b" ", b"\t", b"\r", b"\n"))
+_QUOTE = ord('"')
+_BLANK = frozenset(b" \t\r\n")
 
 
 def _may_repeat(body: bytes, plain_keys: int) -> bool:
@@ -62,15 +63,15 @@ def _may_repeat(body: bytes, plain_keys: int) -> bool:
     A colon behind a key follows a quote, or white space.  If no colon at all follows white space, every key is among
     the colons that follow a quote; if those are as many as the decoded keys, none was lost.
     """
-    pieces = body.split(b":")
-    del pieces[-1]
     keys = 0
-    for piece in pieces:
-        last = piece[-1:]
-        if last == b'"':
+    colon = body.find(b":")
+    while colon > 0:
+        before = body[colon - 1]
+        if before == _QUOTE:
             keys += 1
-        elif last in _BLANK:
+        elif before in _BLANK:
             return True
+        colon = body.find(b":", colon + 1)
     return keys != plain_keys
 
 

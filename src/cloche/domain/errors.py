@@ -134,6 +134,7 @@ class ProviderFault(Problem):
 class ProviderRefused(ProviderFault):
     """The provider rejects this request as the caller's mistake; its status (4xx) and message are passed on."""
 
+    status = 400
     code = "BAD_REQUEST"
     retryable = False
 

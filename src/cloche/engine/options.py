@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 
@@ -20,6 +21,11 @@ def default_threads() -> int:
     # Windows and macOS cannot tell which cores are allowed.
     usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return max(1, usable - 1)
+
+
+def is_installed() -> bool:
+    """Whether the engine, an extra, is there to be started."""
+    return importlib.util.find_spec("xllamacpp") is not None
 
 
 class EngineOptions(msgspec.Struct, frozen=True):

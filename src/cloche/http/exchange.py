@@ -81,7 +81,7 @@ class ChatExchange:
             self.problem = self.problem or too_large(limit)
             if self.size > 4 * limit:
                 self.refuse(self.problem)
-        elif self.problem is None:
+        elif self.problem is None and self.call.problem is None:
             self.pieces.append(piece)
 
     def refuse(self, problem: Problem) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -33,6 +34,9 @@ MIN_BODY_RATE = 32 * 1024
 
 _FRAMING = 8
 """Bytes on the wire for one byte of body, at most: a body may come in chunks of one byte, and end in trailers."""
+
+_MAX_QUEUED = 16
+"""Requests that may wait on a connection for the answers before them, with up to 64 KiB of body each."""
 
 _VERSIONS = ("1.1", "1.0")
 
@@ -140,8 +144,8 @@ class LaneProtocol(HttpToolsProtocol):
         if before is None or before.response_complete:
             self._start_asgi_task(exchange, self.app)
         else:
-            self.flow.pause_reading()
             self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]
+            self._hold_back()
 
     def _check_head(self, fields: dict[bytes, bytes]) -> None:
         """Refuse what the parser lets pass and RFC 9112 does not: two servers could read it differently."""
@@ -183,6 +187,15 @@ class LaneProtocol(HttpToolsProtocol):
         self.headers.extend(headers)  # the scope holds this list
         super().on_headers_complete()
         self.headers = _DROPPED  # type: ignore[assignment] # what comes now are trailers; the scope holds the head
+        if self.pipeline:
+            self._hold_back()
+
+    def _hold_back(self) -> None:
+        """Read on while little is queued, unlike uvicorn: whoever does not read does not notice that a client left."""
+        if len(self.pipeline) < _MAX_QUEUED:
+            self.flow.resume_reading()
+        else:
+            self.flow.pause_reading()
 
     def _open(self, ask: Ask) -> ChatExchange:
         http_1_1 = self.parser.get_http_version() == "1.1"
@@ -198,9 +211,8 @@ class LaneProtocol(HttpToolsProtocol):
             exchange.problem = too_large(self.lane.max_body)
         self.headers = _DROPPED  # type: ignore[assignment]
         if self.expect_100_continue and http_1_1:
-            if exchange.problem is None and exchange.call.problem is None:
-                exchange.waits_for_continue = True
-            else:  # the client waits to hear whether it should send its body: it need not
+            exchange.waits_for_continue = exchange.problem is None and exchange.call.problem is None
+            if not exchange.waits_for_continue:  # the client asks whether it should send its body: it need not
                 exchange.keep_alive = False
                 exchange.more_body = False
         return exchange
@@ -225,6 +237,8 @@ class LaneProtocol(HttpToolsProtocol):
         if isinstance(cycle, ChatExchange):
             if not cycle.response_complete:
                 cycle.take(body)
+                if not cycle.on_turn and cycle.size > HIGH_WATER_LIMIT:
+                    self.flow.pause_reading()
         else:
             super().on_body(body)
 

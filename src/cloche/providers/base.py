@@ -151,11 +151,10 @@ def refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes
     message, code = _read_error(body)
     said = f"{provider} answered {status}" + (f": {message}" if message else "")
     retry_after = _retry_after(headers)
-    if status in (401, 403) or code in _CODES_OF_OUR_ACCOUNT:
+    exhausted = status == 402 or code in _CODES_OF_OUR_ACCOUNT
+    if status in (401, 403) or exhausted:
         # The provider's own words may quote a part of the key.
-        what = (
-            "rejected the credentials of this served entity" if status != 429 else "says that the account is exhausted"
-        )
+        what = "says that the account is exhausted" if exhausted else "rejected the credentials of this served entity"
         return ProviderCredentials(f"{provider} {what} (status {status}); its operator must mend that")
     if status == 429:
         return ProviderBusy(said, retry_after=retry_after or 1)

@@ -59,15 +59,8 @@ class LocalTranslator:
 
     def encode(self, request: ChatRequest, choice: int) -> HttpCall:
         """The engine's request for one choice.  BadRequest for what the model or the engine cannot do."""
-        check(request)
-        try:
-            body = _encode(self._body(request, choice))
-        except OverflowError:  # schemas are free JSON, and only there no range was checked
-            raise BadRequest("a number in a JSON schema does not fit into 64 bits") from None
-        return HttpCall(self._origin, self._head, (body,))
-
-    def _body(self, request: ChatRequest, choice: int) -> dict[str, Any]:
         params = request.params
+        check(request)
         body: dict[str, Any] = {
             "messages": tool_text.render(params.messages, offered_tools(params)),
             "max_tokens": request.max_tokens or self._max_tokens_default,
@@ -88,7 +81,7 @@ class LocalTranslator:
         response_format = _response_format(params)
         if response_format is not None:
             body["response_format"] = response_format
-        return body
+        return HttpCall(self._origin, self._head, (_encode(body),))
 
     def decoder(self, request: ChatRequest, choice: int) -> Decoder:
         """The reader of one choice's answer."""

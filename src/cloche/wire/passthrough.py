@@ -72,7 +72,7 @@ def complete_answer(body: bytes, identity: Identity) -> WholeAnswer:
     for position, choice in enumerate(choices):
         _complete_choice(choice, position)
     _complete_envelope(answer, identity, "chat.completion")
-    return WholeAnswer(_write(answer), read_usage(answer.get("usage")))
+    return WholeAnswer(_encode(answer), read_usage(answer.get("usage")))
 
 
 def _read(text: bytes) -> Any:
@@ -80,13 +80,6 @@ def _read(text: bytes) -> Any:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProviderBroken("the provider sent something that is not valid JSON") from None
-
-
-def _write(answer: dict[str, Any]) -> bytes:
-    try:
-        return _encode(answer)
-    except OverflowError:
-        raise ProviderBroken("the provider sent a number that does not fit into 64 bits") from None
 
 
 def _complete_choice(choice: Any, position: int) -> None:
@@ -271,7 +264,6 @@ class Stream:
         for choice in event["choices"]:
             if choice.get("finish_reason"):
                 choice["finishReason"] = choice["finish_reason"]
-        _write(event)
         return event
 
     def _rewrite(self, payload: bytes) -> bytes:
@@ -290,7 +282,7 @@ class Stream:
         if not isinstance(event.get("usage"), dict):
             event.pop("usage", None)
         _complete_envelope(event, self._identity, "chat.completion.chunk")
-        return _write(event)
+        return _encode(event)
 
     def _finish(self, out: list[bytes]) -> None:
         self.done = True
