@@ -98,7 +98,8 @@ def _models(endpoints: Iterable[Endpoint], catalogue: Catalogue, progress: Progr
             if not is_installed():
                 raise CannotStart(
                     f"endpoint '{endpoint.name}' needs the engine for local models, which is not installed: "
-                    "pip install 'cloche[local]', or serve external models only with --config and --no-default-endpoint"
+                    "install cloche with its extra 'local' (pip install '.[local]'), "
+                    "or serve external models only, with --config and --no-default-endpoint"
                 )
             if catalogue.find(name) is None and name in catalogue.known():
                 models[name] = pull(name, catalogue, progress)

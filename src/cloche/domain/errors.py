@@ -22,7 +22,6 @@
     │   └── ProviderBroken               502 INTERNAL_ERROR           cut off, garbage, or an error without sense
     └── OurFault                         cloche itself cannot serve the call
         ├── InternalError                500 INTERNAL_ERROR
-        ├── NotImplementedHere           501 NOT_IMPLEMENTED
         └── NotReady                     503 TEMPORARILY_UNAVAILABLE  loading, restarting or shutting down
 
 Each leaf fixes `code`, `status` and `retryable`.  The codes are those that the Databricks SDK maps to an exception and
@@ -187,13 +186,6 @@ class OurFault(Problem):
 
 class InternalError(OurFault):
     """A defect in cloche; the log has the details under the request id."""
-
-
-class NotImplementedHere(OurFault):
-    """Known to the API, but not served by this version of cloche."""
-
-    status = 501
-    code = "NOT_IMPLEMENTED"
 
 
 class NotReady(OurFault):

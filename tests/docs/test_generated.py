@@ -1,0 +1,23 @@
+"""Generated parts of the documents say what the code says now."""
+
+from __future__ import annotations
+
+import runpy
+
+from .pages import ROOT
+
+
+def test_generated_parts_are_current() -> None:
+    """`make docs` would change nothing."""
+    pages = runpy.run_path(str(ROOT / "docs" / "generate.py"))["pages"]()
+    stale = [page.name for page, text in pages.items() if page.read_text(encoding="utf-8") != text]
+    assert stale == [], "run `make docs`"
+    assert {page.name for page in pages} == {"cli.md", "configuration.md", "errors.md"}
+
+
+def test_terminal_picture_is_current() -> None:
+    """The picture shows the recorded session, line for line."""
+    drawn = runpy.run_path(str(ROOT / "docs" / "terminal.py"))["picture"]()
+    assert (ROOT / "docs" / "images" / "terminal.svg").read_text(encoding="utf-8") == drawn, (
+        "run `python docs/terminal.py`"
+    )
