@@ -86,7 +86,7 @@ class ToolCall(Struct):
 class Function(Struct):
     """`parameters` is a JSON schema of an object."""
 
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
     parameters: dict[str, Any] | None = None
     description: str | None = None
     strict: bool | None = None

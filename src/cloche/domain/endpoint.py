@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 CHAT_TASK = "llm/v1/chat"
 
-_NAME = r"^[A-Za-z0-9_-]{1,63}$"
+_NAME = r"^[A-Za-z0-9_-]{1,63}\Z"  # not `$`, which lets a line break pass
 Name = Annotated[str, Meta(pattern=_NAME)]
 Percentage = Annotated[int, Meta(ge=0, le=100)]
 

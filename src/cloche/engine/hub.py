@@ -51,7 +51,8 @@ class HubFile(msgspec.Struct, frozen=True):
             from huggingface_hub import hf_hub_download
         except ImportError as error:
             raise PullFailed(
-                "Models from a Hugging Face hub need one more package: install cloche with its extra 'hf' (pip install '.[hf]')."
+                "Models from a Hugging Face hub need one more package: "
+                "install cloche with its extra 'hf' (pip install '.[hf]')."
             ) from error
         progress(0, None, Phase.FETCHING)
         try:

@@ -161,7 +161,9 @@ class Call:
         """An HTTP error, or an error event once the stream has begun."""
         if self.ended:
             return
-        self.problem = problem
+        # A traceback's frames hold the call, and the body it failed on, until a garbage collection.
+        self.problem = problem.with_traceback(None)
+        problem.__context__ = None
         self.outcome = "error"
         if self.streaming:
             self.reply.send(errors.stream_end(problem))

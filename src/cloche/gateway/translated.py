@@ -14,7 +14,7 @@ import msgspec
 from cloche.codec import sse
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatRequest, Chunk, Usage
-from cloche.domain.errors import NotReady, Problem, ProviderTimeout, ProviderUnreachable
+from cloche.domain.errors import NotReady, Problem, ProviderBroken, ProviderTimeout, ProviderUnreachable
 from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
 from cloche.gateway.call import Call
 from cloche.providers.base import Decoder
@@ -80,8 +80,9 @@ class LocalRun:
                 choice.exchange.resume()
 
     def cancel(self) -> None:
-        """Free the engine of everything that belongs to this call."""
-        for choice in self._choices:
+        """Free the engine of everything that belongs to this call.  The last choices leave the queue first, so that
+        none of them gets the place of an earlier one."""
+        for choice in reversed(self._choices):
             choice.cancel()
 
     # ---------------------------------------------------------------- from the choices
@@ -195,7 +196,6 @@ class _ChoiceRun:
 
     def on_end(self) -> None:
         """The engine is done with this choice."""
-        self._leave()
         if self._status != 200:
             self._run.fail(self._run.model.error(self._status, self._headers, self._refusal))
             return
@@ -204,6 +204,7 @@ class _ChoiceRun:
         except Problem as problem:
             self._run.fail(problem)
             return
+        self._leave()
         self._pass(rest)
         if not self._begun:  # an empty answer
             self._run.begin(self._index)
@@ -211,10 +212,10 @@ class _ChoiceRun:
 
     def on_failure(self, problem: Problem) -> None:
         """The engine died or does not answer."""
-        self._leave()
         if isinstance(problem, ProviderTimeout):
             self._run.model.stalled()
-        if isinstance(problem, ProviderUnreachable):
+        # A dying engine may still take a connection, and then breaks it without a word.
+        if isinstance(problem, ProviderUnreachable) or (isinstance(problem, ProviderBroken) and not self._status):
             problem = NotReady("the model is restarting; try again in a moment", retry_after=1)
         self._run.fail(problem)
 

@@ -114,6 +114,8 @@ class ChatExchange:
 
     def whole(self, status: int, headers: bytes, body: bytes) -> None:
         """Head and body in one write."""
+        if not self.on_turn:
+            return  # failed in the queue by a shutdown: this must not get into the answer that is under way
         head = b"".join(
             (
                 STATUS_LINE[status],

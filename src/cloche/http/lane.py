@@ -332,6 +332,13 @@ class LaneProtocol(HttpToolsProtocol):
                 exchange.call.hang_up()
         self._active = None
         super().connection_lost(exc)
+        self.cycle = None  # type: ignore[assignment] # it refers back, and may hold a large body
+
+    def shutdown(self) -> None:
+        """The server drains: finish the answer under way, and begin none that is queued behind it."""
+        if self._active is not None:
+            self._active.keep_alive = False
+        super().shutdown()
 
 
 class _Dropped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import signal
@@ -14,6 +15,9 @@ from starlette.types import ASGIApp
 
 from cloche.gateway.pipeline import KEEP_ALIVE_SECONDS, Gateway
 from cloche.http.lane import Lane, LaneProtocol
+
+_LAST_WORDS_SECONDS = 2
+"""After the drain: time for the error events of what was not finished to reach their clients."""
 
 _TICKS_A_SECOND = 10
 """uvicorn's main loop calls `on_tick` that often."""
@@ -43,6 +47,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, lane: Lane, gateway: Gateway, options: ServerOptions) -> None:
         self._lane = lane
         self._gateway = gateway
+        self._drain_seconds = options.drain
         tls = options.tls
         super().__init__(
             uvicorn.Config(
@@ -55,7 +60,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=max(1, round(options.keep_alive)),
-                timeout_graceful_shutdown=max(1, round(options.drain)),
+                timeout_graceful_shutdown=max(1, round(options.drain)) + _LAST_WORDS_SECONDS,
                 ssl_certfile=tls.cert if tls is not None else None,
                 ssl_keyfile=tls.key if tls is not None else None,
             )
@@ -82,7 +87,10 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new calls, let running answers finish, and end those that take too long with an error event."""
         self._gateway.drain()
+        # Before uvicorn's own limit, at which it cancels what still runs and nothing can be said any more.
+        late = asyncio.get_running_loop().call_later(self._drain_seconds, self._gateway.abort)
         await super().shutdown(sockets)
+        late.cancel()
         self._gateway.abort()
 
     @contextlib.contextmanager

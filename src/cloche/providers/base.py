@@ -12,7 +12,7 @@ message text.
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -148,7 +148,7 @@ _CODES_OF_OUR_ACCOUNT = frozenset(("insufficient_quota", "billing_hard_limit_rea
 
 def refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
     """The Problem that an OpenAI-shaped refusal means; its message says which provider spoke."""
-    message, code = _read_error(body)
+    message, code, _ = _read_error(body)
     said = f"{provider} answered {status}" + (f": {message}" if message else "")
     retry_after = _retry_after(headers)
     exhausted = status == 402 or code in _CODES_OF_OUR_ACCOUNT
@@ -173,28 +173,37 @@ def _retry_after(headers: dict[bytes, bytes]) -> int | None:
     return max(1, int(value)) if value.isdigit() and len(value) < 9 else None
 
 
-def _read_error(body: bytes) -> tuple[str, str]:
-    """Message and code of `{"error": {…}}`, `{"error": "…"}` or `{"message": …}`; a body that is no JSON has
-    neither."""
+class _Said(NamedTuple):
+    """What an error body says; `status` as it stands there, in digits."""
+
+    message: str = ""
+    code: str = ""
+    status: str = ""
+
+
+def _read_error(body: bytes) -> _Said:
+    """What `{"error": {…}}`, `{"error": "…"}` or `{"message": …}` says; a body that is no JSON says nothing."""
     try:
         answer = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "", ""
+        return _Said()
     if isinstance(answer, list) and answer:
         answer = answer[0]
     if not isinstance(answer, dict):
-        return "", ""
+        return _Said()
     error = answer.get("error", answer)
     if isinstance(error, str):
-        return error, ""
+        return _Said(error)
     if not isinstance(error, dict):
-        return "", ""
+        return _Said()
     message = error.get("message") or error.get("detail") or answer.get("message") or ""
     code = error.get("code") or error.get("type") or ""
-    return message if isinstance(message, str) else str(message), str(code)
+    statuses = (str(error.get(name)) for name in ("code", "status_code", "status"))
+    status = next((each for each in statuses if re.fullmatch("[45][0-9][0-9]", each)), "")
+    return _Said(message if isinstance(message, str) else str(message), str(code), status)
 
 
 def status_in_error(body: bytes, default: int = 502) -> int:
-    """The status that an error object inside a 200 answer or a stream bears as its `code`, where it has one."""
-    _, code = _read_error(body)
-    return int(code) if re.fullmatch("[45][0-9][0-9]", code) else default
+    """The status that an error object inside a 200 answer or a stream bears, where it has one."""
+    status = _read_error(body).status
+    return int(status) if status else default

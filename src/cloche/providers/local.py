@@ -27,6 +27,7 @@ from cloche.domain.errors import BadRequest, Problem, ProviderBroken
 from cloche.domain.outbound import HttpCall, Origin
 from cloche.providers import tool_text
 from cloche.providers.base import Decoder, refusal, render_head
+from cloche.providers.schema_limits import check_schema
 
 _encode = msgspec.json.Encoder().encode
 
@@ -128,6 +129,10 @@ def check(request: ChatRequest) -> None:
     for index, tool in enumerate(params.tools or ()):
         if tool.type != "function":
             raise BadRequest(f"tools[{index}].type: this model takes functions only, not '{tool.type}'")
+        if tool.function is not None and tool.function.parameters:
+            check_schema(tool.function.parameters, f"tools[{index}].function.parameters")
+    if params.response_format is not None and params.response_format.json_schema is not None:
+        check_schema(params.response_format.json_schema.schema, "response_format.json_schema.schema")
     if (params.n or 1) > MAX_CHOICES:
         raise BadRequest(f"n: this model gives at most {MAX_CHOICES} choices")
     if params.reasoning_effort not in (None, "none"):

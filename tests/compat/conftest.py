@@ -1,0 +1,75 @@
+"""Two servers for the whole session: one with the real small model, one in front of a scripted provider."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+
+from cloche.engine.catalogue import Catalogue, Model
+
+from .live import ENDPOINT, MODEL, TOKEN, Live
+from .provider import Provider
+
+
+@pytest.fixture(scope="session")
+def models_dir(models: Catalogue, model: Model) -> Path:
+    """Where the default model's weights are."""
+    return Path(model.path).parent.parent
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[Provider]:
+    """The scripted provider."""
+    with Provider() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def relaying(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server without a model of its own: an endpoint for each behaviour of the provider, under the same name."""
+    folder = tmp_path_factory.mktemp("relaying")
+    config = folder / "endpoints.json"
+    config.write_text(json.dumps(provider.endpoints()))
+    server = Live(folder, "--config", str(config), "--no-default-endpoint")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def live(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server with the real model, under the name that the documentation's examples use."""
+    server = Live(tmp_path_factory.mktemp("live"), "--endpoint", f"{ENDPOINT}={MODEL}", models=models_dir)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The clients read proxies, profiles and keys from their surroundings: here there are none."""
+    for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "OPENAI_BASE_URL", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture
+def openai_client(live: Live) -> Iterator[OpenAI]:
+    """The OpenAI client, set up as the documentation says, with its own retries."""
+    with OpenAI(api_key=TOKEN, base_url=f"{live.url}/serving-endpoints") as client:
+        yield client
+
+
+@pytest.fixture
+def relaying_client(relaying: Live) -> Iterator[OpenAI]:
+    """The same in front of the scripted provider; it gives up at the first failure."""
+    with OpenAI(api_key=TOKEN, base_url=f"{relaying.url}/serving-endpoints", max_retries=0) as client:
+        yield client

@@ -1,0 +1,1 @@
+"""Replays of recorded traffic of real providers through the real stack."""

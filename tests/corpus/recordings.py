@@ -1,0 +1,71 @@
+"""Recorded exchanges with real providers, read where they are: they are not part of this repository.
+
+The folder is named by CLOCHE_CORPUS, or stands beside the checkout as `*/corpus`.  Its README says how the files look.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+CHAT_APIS = ("openai.chat", "azure.chat", "openai_compat.chat", "databricks.chat")
+MISSING = "no recorded exchanges: set CLOCHE_CORPUS to their folder"
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """One exchange.  `body`: the very bytes of the answer; `expect`: what a reference reading found in it."""
+
+    id: str
+    api: str
+    provider: str
+    request: dict[str, Any]
+    status: int
+    content_type: str
+    framing: str
+    body: bytes
+    expect: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """For messages and for picking one."""
+        return f"{self.provider}-{self.framing}-{self.status}-{self.id}"
+
+
+def folder() -> Path | None:
+    """Where the recordings are, or None."""
+    named = os.environ.get("CLOCHE_CORPUS")
+    beside = Path(__file__).parents[3]
+    places = [Path(named)] if named else sorted(beside.glob("*/corpus"))
+    return next((place for place in places if (place / "dev" / "index.json").is_file()), None)
+
+
+@cache
+def recordings() -> tuple[Recording, ...]:
+    """All exchanges of the chat APIs; none where there is no folder."""
+    place = folder()
+    if place is None:
+        return ()
+    items = json.loads((place / "dev" / "index.json").read_bytes())["items"]
+    return tuple(_read(place / "dev" / item["file"]) for item in items if item["api"] in CHAT_APIS)
+
+
+def _read(path: Path) -> Recording:
+    item = json.loads(path.read_bytes())
+    answer = item["response"]
+    assert answer["encoding"] == "text"
+    return Recording(
+        id=item["id"],
+        api=item["api"],
+        provider=item["provider"],
+        request=item["request"]["body"],
+        status=answer["status"],
+        content_type=answer["content_type"] or "",
+        framing=answer["framing"],
+        body=answer["body"].encode(),
+        expect=item["expect"],
+    )

@@ -1,0 +1,1 @@
+"""Tests of cloche.providers, which are pure: no sockets."""

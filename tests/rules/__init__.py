@@ -1,0 +1,1 @@
+"""Tests of the house rules: what every file of this repository must keep to."""

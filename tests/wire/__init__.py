@@ -1,0 +1,1 @@
+"""Tests of cloche.wire: what clients may say, and what reaches them."""
