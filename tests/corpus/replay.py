@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gateway.scripted import Client, World
-
 from cloche.domain.errors import ProviderBroken
 from cloche.telemetry import CallRecord
+from gateway.scripted import Client, World
 
 from .recordings import Recording
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from codec.cuts import randomly, whole
 
 from .recordings import MISSING, Recording, recordings
@@ -118,11 +119,15 @@ def test_200s_that_are_no_answers(recording: Recording) -> None:
 
 
 ERRORS = {400: 400, 401: 500, 404: 404}
+REFUSED_HERE = {
+    "cecfea301791": "no messages: refused before a provider is asked",
+    "f2563f2f459b": "a bound of 0 tokens: the same",
+}
 
 
 @pytest.mark.parametrize(
     "recording",
-    [recording for recording in recordings() if recording.status != 200],
+    [recording for recording in recordings() if recording.status != 200 and recording.id not in REFUSED_HERE],
     ids=lambda recording: recording.name,
 )
 def test_refusals(recording: Recording) -> None:

@@ -166,7 +166,7 @@ class Engine:
                 await child.end(signal.SIGKILL)
                 self._child = None
                 child = await self._revive(why)
-        except Exception:
+        except Exception:  # the edge of a background task: told here, or nobody would know that it is gone
             self._enter(State.FAILED, "the supervisor met a defect, see the log")
             log.exception("engine %s is not supervised any more", self.name)
 
