@@ -135,21 +135,24 @@ def test_what_is_encoded_is_read_again() -> None:
 @pytest.mark.parametrize(
     ("before", "data", "expected"),
     [
-        (b"\n", b"data: a\n\n", True),
-        (b"", b"data: a\n\n", False),
-        (b"data: x\n\n", b"data: a\n\n", True),
-        (b"data: x", b"data: a\n\n", False),
-        (b"data: x\n", b"data: a\n\n", False),
-        (b"\n", b"data: a\n", False),
-        (b"\n", b"data: a\n\ndata: b\n\n", False),
-        (b"\n", b"data: a\r\n\r\n", False),
-        (b"\n", b"data:a\n\n", False),
-        (b"\n", b": a\n\n", False),
-        (b"\n", b"", False),
+        (b"\n", b"data: a\n\n", [b"a"]),
+        (b"", b"data: a\n\n", []),
+        (b"data: x\n\n", b"data: a\n\n", [b"a"]),
+        (b"data: x", b"data: a\n\n", []),
+        (b"data: x\n", b"data: a\n\n", []),
+        (b"\n", b"data: a\n", []),
+        (b"\n", b"data: a\n\ndata: b\n\n", [b"a", b"b"]),
+        (b"\n", b"data: a\n\ndata: b\n", []),
+        (b"\n", b"data: a\ndata: b\n\n", []),
+        (b"\n", b"data: a\n\n\ndata: b\n\n", []),
+        (b"\n", b"data: a\r\n\r\n", []),
+        (b"\n", b"data:a\n\n", []),
+        (b"\n", b": a\n\n", []),
+        (b"\n", b"", []),
     ],
 )
-def test_one_whole_event_is_recognised(before: bytes, data: bytes, expected: bool) -> None:
-    """Only bytes that are exactly one event, with nothing of another before them, count as one."""
+def test_whole_events_are_recognised(before: bytes, data: bytes, expected: list[bytes]) -> None:
+    """Only bytes that are nothing but whole one-line events, with nothing of another before them, may pass."""
     decoder = sse.Decoder()
     decoder.feed(before)
-    assert decoder.is_one_event(data) is expected
+    assert decoder.whole_events(data) == expected

@@ -47,17 +47,20 @@ class Decoder:
             return self._feed_blocks(data)
         return self._feed_lines(data)
 
-    def is_one_event(self, data: bytes) -> bool:
-        """Whether `data` is exactly one whole event of one `data: ` line, and nothing is pending before it."""
-        return (
-            self._started
-            and not self._pending
-            and not self._data
-            and data[:6] == b"data: "
-            and data[-2:] == b"\n\n"
-            and data.count(b"\n") == 2
-            and b"\r" not in data
-        )
+    def whole_events(self, data: bytes) -> list[bytes]:
+        """The payloads of `data` if it is nothing but whole events of one `data: ` line each, and nothing is pending
+        before it: then it may pass as it is.  Empty otherwise; `data` is not taken in."""
+        if (
+            not self._started
+            or self._pending
+            or self._data
+            or data[:6] != b"data: "
+            or data[-2:] != b"\n\n"
+            or b"\r" in data
+        ):
+            return []
+        payloads = data[6:-2].split(b"\n\ndata: ")
+        return payloads if data.count(b"\n") == 2 * len(payloads) else []
 
     def close(self) -> list[bytes]:
         """The end of the body.  An event without its blank line counts if its last line is whole or the body ended
