@@ -202,12 +202,12 @@ def test_events_in_both_shapes(tmp_path: Path) -> None:
         with (tmp_path / form).open("wb", buffering=0) as sink:
             telemetry.setup_logging("json" if form == "json" else "plain", sink)
             logging.getLogger("cloche.engine").info("ready in %d ms\nforged", 5)
-            logging.getLogger("alembic").info("not this")
-            logging.getLogger("alembic").warning("but this")
+            logging.getLogger("library").info("not this")
+            logging.getLogger("library").warning("but this")
     plain = (tmp_path / "plain").read_text().splitlines()
-    assert [line[13:] for line in plain] == ["INFO engine: ready in 5 ms\\nforged", "WARNING alembic: but this"]
+    assert [line[13:] for line in plain] == ["INFO engine: ready in 5 ms\\nforged", "WARNING library: but this"]
     told = [json.loads(line) for line in (tmp_path / "json").read_text().splitlines()]
-    assert [(one["level"], one["logger"]) for one in told] == [("info", "cloche.engine"), ("warning", "alembic")]
+    assert [(one["level"], one["logger"]) for one in told] == [("info", "cloche.engine"), ("warning", "library")]
 
 
 @pytest.mark.usefixtures("clean_logging")

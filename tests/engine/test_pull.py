@@ -230,5 +230,5 @@ def test_a_file_comes_from_a_hub(tmp_path: Path, hub: dict[str, str]) -> None:
 def test_a_missing_extra_is_said_clearly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without huggingface_hub the message says what to install."""
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(PullFailed, match=r"pip install 'cloche\[hf\]'"):
+    with pytest.raises(PullFailed, match=r"extra 'hf'"):
         pull("hf:org/repo/file.gguf", Catalogue(tmp_path), ignore)

@@ -9,7 +9,7 @@ import threading
 import msgspec
 import pytest
 
-from cloche.domain.errors import NotReady
+from cloche.domain.errors import InternalError, NotReady
 from cloche.domain.outbound import BytesLike, Origin
 from cloche.upstream import Upstream, UpstreamOptions
 
@@ -167,7 +167,9 @@ def test_a_late_cancel_does_not_hit_the_next_call(run: Run) -> None:
 
 @pytest.mark.parametrize("moment", ["on_head", "on_data", "on_end", "on_failure"])
 def test_a_receiver_that_raises(moment: str) -> None:
-    """Its error goes to the loop's handler, its connection is closed, and other calls go on."""
+    """Its error goes to the loop's handler, it is told that nothing more comes, its connection is closed, and other
+    calls go on."""
+    told: list[object] = []
 
     class Faulty(Recorder):
         def maybe(self, now: str) -> None:
@@ -185,6 +187,7 @@ def test_a_receiver_that_raises(moment: str) -> None:
 
         def on_failure(self, problem: object) -> None:
             self.maybe("on_failure")
+            told.append(problem)
 
     async def main() -> None:
         heard: list[object] = []
@@ -195,6 +198,7 @@ def test_a_receiver_that_raises(moment: str) -> None:
             await asyncio.sleep(0.1)
             assert [moment] == [str(error.args[0]) for error in heard if isinstance(error, LookupError)]
             assert len(heard) == 1
+            assert [type(problem) for problem in told] == ([] if moment == "on_failure" else [InternalError])
             assert (upstream.active, upstream.idle, server.open) == (0, 0, 0)
             assert (await fetch(upstream, good.origin)).ended
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol, cast
 from cloche.domain.outbound import BytesLike, HttpCall
 from cloche.upstream.answer import Answer
 from cloche.upstream.errors import cut_off
-from cloche.upstream.exchange import AWAITING, READING, LiveExchange, report
+from cloche.upstream.exchange import AWAITING, READING, LiveExchange, give_up_on
 from cloche.upstream.route import Route
 
 # Below this a joined copy is cheaper than handing the kernel a list of pieces; above it the copy shows.
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - the receiver is foreign code: its faults end its own call only
             exchange.end()
             self.cancel()
-            report(receiver, error)
+            give_up_on(receiver, error)
 
     def eof_received(self) -> None:
         self._cut(None)
@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
         try:
             receiver.on_end()
         except Exception as error:  # noqa: BLE001 - the receiver is foreign code, and the loop calls us
-            report(receiver, error)
+            give_up_on(receiver, error)
 
 
 def write_request(transport: asyncio.Transport, head: bytes, body: Sequence[BytesLike]) -> None:

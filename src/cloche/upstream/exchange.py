@@ -151,7 +151,7 @@ class LiveExchange:
         try:
             receiver.on_failure(problem)
         except Exception as error:  # noqa: BLE001 - the receiver is foreign code, and this may run inside a timer
-            report(receiver, error)
+            report(error)
 
     def expire(self, problem: Problem) -> None:
         """Over for a reason that its carrier does not know yet."""
@@ -186,11 +186,17 @@ class LiveExchange:
         return f"No connection to the provider could be made within {self.timeouts.connect:g} s (connect)."
 
 
-def report(receiver: Receiver, error: Exception) -> None:
-    """A receiver has failed: tell the loop's exception handler, and the receiver that nothing more will come."""
-    handler = asyncio.get_running_loop().call_exception_handler
-    handler({"message": "A receiver of a provider's answer failed.", "exception": error})
+def report(error: Exception) -> None:
+    """Hand a receiver's own failure to the loop's exception handler."""
+    asyncio.get_running_loop().call_exception_handler(
+        {"message": "A receiver of a provider's answer failed.", "exception": error}
+    )
+
+
+def give_up_on(receiver: Receiver, error: Exception) -> None:
+    """A receiver has failed on an answer: report it, and tell the receiver that nothing more will come."""
+    report(error)
     try:
         receiver.on_failure(InternalError("cloche could not read the provider's answer; its log says why"))
     except Exception as again:  # noqa: BLE001 - the receiver is foreign code, and it has failed once already
-        handler({"message": "A receiver failed again when it was told so.", "exception": again})
+        report(again)
