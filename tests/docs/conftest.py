@@ -32,6 +32,7 @@ def live(models: Catalogue, model: Model, tmp_path_factory: pytest.TempPathFacto
     home = tmp_path_factory.mktemp("home")
     log = home / "log"
     surroundings = {
+        "PATH": os.environ["PATH"],  # and nothing else of this shell, whose CLOCHE_ variables are not for this server
         "CLOCHE_HOME": str(home / "cloche"),
         "CLOCHE_ADMIN_TOKEN": TOKEN,
         "CLOCHE_MODELS_DIR": str(Path(model.path).parent.parent),
@@ -39,9 +40,7 @@ def live(models: Catalogue, model: Model, tmp_path_factory: pytest.TempPathFacto
     }
     command = ["serve", "--port", "0", "--endpoint", "bedrock-chat-completions-endpoint=smollm2-135m-instruct"]
     with log.open("wb") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "cloche", *command], env=os.environ | surroundings, stdout=out, stderr=out
-        )
+        server = subprocess.Popen([sys.executable, "-m", "cloche", *command], env=surroundings, stdout=out, stderr=out)
     try:
         yield Live(_url(server, log), TOKEN)
     finally:
