@@ -113,7 +113,10 @@ def test_every_problem_is_told_at_once_with_its_source(tmp_path: Path) -> None:
         ({}, {"CLOCHE_PORT": "true"}, "whole number"),
         ({}, {"CLOCHE_DRAIN_SECONDS": "nan"}, "number from"),
         ({}, {"CLOCHE_CONFIG_FILE": "/nowhere.toml"}, "cannot read /nowhere.toml"),
-        ({}, {"HTTPS_PROXY": "socks5://x"}, "HTTPS_PROXY"),
+        ({}, {"CLOCHE_HTTPS_PROXY": "socks5://x"}, "CLOCHE_HTTPS_PROXY: https_proxy must be http://"),
+        ({}, {"CLOCHE_HTTPS_PROXY": "https://proxy:3128"}, "reached by TLS is not known"),
+        ({"http_proxy": "http://proxy:x"}, {}, "--http-proxy: http_proxy must be"),
+        ({}, {"CLOCHE_HTTP_PROXY": "http://proxy:70000"}, "CLOCHE_HTTP_PROXY"),
     ],
 )
 def test_what_cannot_be_used_is_refused(flags: dict[str, object], environ: dict[str, str], word: str) -> None:
@@ -143,6 +146,26 @@ def test_proxy_variables_have_their_usual_names() -> None:
     """The variables that other programs use for proxies and certificates work here, in both cases."""
     told = settings.load({}, {"http_proxy": "http://p:1", "NO_PROXY": "a,.b", "SSL_CERT_FILE": __file__}).settings
     assert (told.http_proxy, told.no_proxy, told.ca_bundle) == ("http://p:1", ("a", ".b"), Path(__file__))
+
+
+@pytest.mark.parametrize("url", ["http://proxy:3128", "proxy:3128", "http://proxy", "u:p@proxy:1", "http://[::1]:1/"])
+def test_a_proxy_may_be_given_with_or_without_its_scheme(url: str) -> None:
+    """Both usual forms of a proxy are taken from cloche's own variable, which goes before the shared one."""
+    told = settings.load({}, {"CLOCHE_HTTPS_PROXY": url, "HTTPS_PROXY": "http://other:1"}).settings
+    assert told.https_proxy == url
+
+
+@pytest.mark.parametrize("url", ["https://proxy:3128", "socks5://proxy", "http://proxy:x", "http://"])
+def test_a_shared_variable_is_kept_for_whoever_needs_it(url: str) -> None:
+    """What other programs' variables hold is no reason to refuse all settings."""
+    assert settings.load({}, {"HTTPS_PROXY": url}).settings.https_proxy == url
+
+
+@pytest.mark.parametrize("url", ["user:pa55@proxy:3128", "http://user:pa55@proxy:3128", "https://u:pa55/x@proxy"])
+def test_no_form_of_a_proxy_shows_its_password(url: str) -> None:
+    """Neither as a value nor in a refusal."""
+    assert "pa55" not in repr(settings.load({}, {"HTTPS_PROXY": url}).settings)
+    assert "pa55" not in "".join(problems({}, {"CLOCHE_HTTPS_PROXY": url + ":x"}))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The composition root: the only file that knows every name.  Builds the server from the settings and runs it.
 
-The order at start: what can be wrong is found before anything is touched (settings, endpoints file, port), then the
-database, then the models, and only when a query would work does cloche say that it is ready.
+The order at start: what can be wrong is found before anything is touched (settings, endpoints file and the settings of
+its providers, TLS files, port), then the models are fetched and the database is opened, then the models are loaded,
+and only when a query would work does cloche say that it is ready.  The first token is made with these words and not
+before them, so that no failed start leaves a token that nobody has seen.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from cloche.control.endpoints import Declared, declared_endpoints
+from cloche.control.endpoints import Declared, InvalidConfiguration, declared_endpoints
 from cloche.control.publish import Publisher
 from cloche.control.tokens import Tokens
-from cloche.domain.endpoint import Endpoint
+from cloche.domain.endpoint import Endpoint, ServedEntity
 from cloche.domain.errors import NotFound
 from cloche.domain.outbound import Timeouts
 from cloche.engine.catalogue import Catalogue, Model
@@ -33,11 +36,12 @@ from cloche.gateway.recording import Recorder
 from cloche.http.app import App
 from cloche.http.asgi_chat import AsgiChat
 from cloche.http.context import Context
-from cloche.http.lane import Lane
-from cloche.http.server import Server, ServerOptions, TlsFiles
+from cloche.http.server import Server, ServerOptions, TlsFiles, UnusableTls
+from cloche.http.shared import Lane
+from cloche.providers.base import InvalidSettings
 from cloche.providers.catalogue import PROVIDERS
-from cloche.settings import Settings
-from cloche.settings.home import prepare_home
+from cloche.settings import Settings, SettingsError, prepare_home, variables
+from cloche.settings.proxy_url import read_proxy_url
 from cloche.snapshot import Slot, Snapshot
 from cloche.store.database import Store, open_store
 from cloche.telemetry import CallLog, CallRecord, call_lines, setup_logging
@@ -56,18 +60,37 @@ class CannotStart(Exception):
 
 def serve(settings: Settings, progress: Progress) -> None:
     """Serve until a signal comes.  CannotStart, SettingsError, InvalidConfiguration or StoreUnusable if it cannot."""
-    endpoints = _endpoints(settings)
-    prepare_home(settings)
+    setup_logging(settings.log_format, sys.stderr.buffer)
+    catalogue = Catalogue(settings.models_path)
+    plan = _plan(settings, catalogue)
     listener = _listen(settings)
     try:
-        models = _models(endpoints, Catalogue(settings.models_path), progress)
+        prepare_home(settings)
+        models = {name: _fetched(name, catalogue, progress) for name in _local_names(plan.endpoints)}
         store = open_store(settings.home)
         try:
-            _run(_Server(settings, store, listener, endpoints, models).run)
+            _run(_Server(plan, store, listener, models).run)
         finally:
             store.close()
     finally:
         listener.close()
+
+
+class _Plan(NamedTuple):
+    """What is to be served, and how, found to be sound."""
+
+    settings: Settings
+    endpoints: list[Endpoint]
+    tls: TlsFiles | None
+    upstream: UpstreamOptions
+
+
+def _plan(settings: Settings, catalogue: Catalogue) -> _Plan:
+    """Check everything that can be checked without touching anything."""
+    endpoints = _endpoints(settings)
+    _check_providers(endpoints)
+    _check_models(endpoints, catalogue)
+    return _Plan(settings, endpoints, _tls(settings), _upstream_options(settings, endpoints))
 
 
 def _run(main: Callable[[], object]) -> None:
@@ -87,28 +110,61 @@ def _endpoints(settings: Settings) -> list[Endpoint]:
     return declared_endpoints(Declared(settings.config, local), groups, _now_ms())
 
 
-def _models(endpoints: Iterable[Endpoint], catalogue: Catalogue, progress: Progress) -> dict[str, Model]:
-    """The local models that the endpoints name; one that can be pulled by name is fetched if it is not here."""
-    models: dict[str, Model] = {}
-    for endpoint in endpoints:
-        for entity in endpoint.entities:
-            name = entity.entity_name
-            if name is None or name in models:
-                continue
-            if not is_installed():
-                raise CannotStart(
-                    f"endpoint '{endpoint.name}' needs the engine for local models, which is not installed: "
-                    "install cloche with its extra 'local' (pip install '.[local]'), "
-                    "or serve external models only, with --config and --no-default-endpoint"
-                )
-            if catalogue.find(name) is None and name in catalogue.known():
-                models[name] = pull(name, catalogue, progress)
-                continue
+def _check_providers(endpoints: Iterable[Endpoint]) -> None:
+    """Bind every external model once, so that its faults are told at once.  Raises InvalidConfiguration."""
+    problems: list[str] = []
+    for endpoint, entity in _entities(endpoints):
+        model = entity.external_model
+        if model is None:
+            continue
+        try:
+            PROVIDERS[model.provider].bind(model)
+        except InvalidSettings as error:
+            told = (f"endpoint '{endpoint.name}': external_model.{field}: {what}" for field, what in error.problems)
+            problems.extend(told)
+    if problems:
+        raise InvalidConfiguration(problems)
+
+
+def _check_models(endpoints: Iterable[Endpoint], catalogue: Catalogue) -> None:
+    """See that every local model is here or can be fetched by its name."""
+    for endpoint, entity in _entities(endpoints):
+        name = entity.entity_name
+        if name is None:
+            continue
+        if not is_installed():
+            raise CannotStart(
+                f"endpoint '{endpoint.name}' needs the engine for local models, which is not installed: "
+                "install cloche with its extra 'local' (pip install '.[local]'), "
+                "or serve external models only, with --config and --no-default-endpoint"
+            )
+        if catalogue.find(name) is None and name not in catalogue.known():
             try:
-                models[name] = catalogue.get(name)
+                catalogue.get(name)
             except NotFound as problem:
                 raise CannotStart(f"endpoint '{endpoint.name}': {problem.message}") from None
-    return models
+
+
+def _entities(endpoints: Iterable[Endpoint]) -> Iterator[tuple[Endpoint, ServedEntity]]:
+    return ((endpoint, entity) for endpoint in endpoints for entity in endpoint.entities)
+
+
+def _local_names(endpoints: Iterable[Endpoint]) -> dict[str, None]:
+    """The local models that the endpoints name, each once and in their order."""
+    return dict.fromkeys(entity.entity_name for _, entity in _entities(endpoints) if entity.entity_name is not None)
+
+
+def _fetched(name: str, catalogue: Catalogue, progress: Progress) -> Model:
+    return catalogue.find(name) or pull(name, catalogue, progress)
+
+
+def _tls(settings: Settings) -> TlsFiles | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    try:
+        return TlsFiles(str(settings.tls_cert), str(settings.tls_key))
+    except UnusableTls as error:
+        raise CannotStart(str(error)) from None
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -138,16 +194,16 @@ class _Server:
 
     def __init__(
         self,
-        settings: Settings,
+        plan: _Plan,
         store: Store,
         listener: socket.socket,
-        endpoints: list[Endpoint],
         models: Mapping[str, Model],
     ) -> None:
-        self._settings = settings
+        self._plan = plan
+        self._settings = plan.settings
         self._store = store
         self._listener = listener
-        self._endpoints = endpoints
+        self._endpoints = plan.endpoints
         self._models = models
         self._engines: dict[str, Engine] = {}
         slot = Slot(Snapshot(0, {}, {}))
@@ -157,16 +213,13 @@ class _Server:
 
     async def run(self) -> None:
         """From here on there is a loop."""
-        settings = self._settings
-        setup_logging(settings.log_format, sys.stderr.buffer)
         call_log = CallLog(sys.stderr.buffer, asyncio.get_running_loop())
-        upstream = Upstream(_upstream_options(settings))
+        upstream = Upstream(self._plan.upstream)
         try:
             await self._start_engines()
-            first_token = self._tokens.ensure_admin(settings.admin_token)
-            self._publisher.set_endpoints(self._endpoints, self._local_models(), _timeouts(settings))
+            self._publisher.set_endpoints(self._endpoints, self._local_models(), _timeouts(self._settings))
             server = self._build(upstream, call_log)
-            await server.run_on(self._listener, lambda: self._announce(first_token))
+            await server.run_on(self._listener, self._announce)
         finally:
             await upstream.close()
             await asyncio.gather(*(engine.stop() for engine in self._engines.values()))
@@ -182,12 +235,12 @@ class _Server:
         gateway = Gateway(self._slot, self._store.key, upstream.send, Recorder(record))
         context = Context(self._slot, self._store.key, self._tokens, self._status, _workspace_id(self._store.key))
         app = App(context, AsgiChat(gateway, settings.max_body), record)
-        lane = Lane(gateway, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
-        tls = None
-        if settings.tls_cert is not None and settings.tls_key is not None:
-            tls = TlsFiles(str(settings.tls_cert), str(settings.tls_key))
+        lane = Lane(gateway, record, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
         options = ServerOptions(
-            keep_alive=settings.keep_alive_seconds, drain=settings.drain_seconds, lane=settings.lane, tls=tls
+            keep_alive=settings.keep_alive_seconds,
+            drain=settings.drain_seconds,
+            lane=settings.lane,
+            tls=self._plan.tls,
         )
         return Server(app, lane, gateway, options)
 
@@ -224,8 +277,11 @@ class _Server:
 
     # ---------------------------------------------------------------- the first words
 
-    async def _announce(self, first_token: str | None) -> None:
-        """Say where the server is and, at the first start only, the token: here and nowhere else."""
+    async def _announce(self) -> None:
+        """Say where the server is and, at the first start only, the token: here and nowhere else.
+
+        It is made here, too: nothing that could still fail stands between a new token and whoever is to read it.
+        """
         settings = self._settings
         host, port = self._listener.getsockname()[:2]
         scheme = "https" if settings.tls_cert is not None else "http"
@@ -235,6 +291,8 @@ class _Server:
         # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
         gc.collect()
         gc.freeze()
+        first_token = self._tokens.ensure_admin(settings.admin_token)
+        self._publisher.publish()
         print(_welcome(url, first_token, [endpoint.name for endpoint in self._endpoints]), flush=True)  # noqa: T201
 
 
@@ -296,10 +354,26 @@ def _timeouts(settings: Settings) -> Timeouts:
     )
 
 
-def _upstream_options(settings: Settings) -> UpstreamOptions:
+def _upstream_options(settings: Settings, endpoints: Iterable[Endpoint]) -> UpstreamOptions:
+    needed = any(entity.external_model is not None for _, entity in _entities(endpoints))
     return UpstreamOptions(
-        http_proxy=settings.http_proxy,
-        https_proxy=settings.https_proxy,
+        http_proxy=_usable_proxy("http_proxy", settings.http_proxy, needed),
+        https_proxy=_usable_proxy("https_proxy", settings.https_proxy, needed),
         no_proxy=",".join(settings.no_proxy),
         ca_bundle=None if settings.ca_bundle is None else str(settings.ca_bundle),
     )
+
+
+def _usable_proxy(name: str, url: str | None, needed: bool) -> str | None:
+    """A proxy that another program's variable names may be of no use here.  SettingsError if that matters."""
+    if url is None:
+        return None
+    try:
+        read_proxy_url(url)
+    except ValueError as error:
+        told = f"{name} ({' or '.join(variables(name)[1:])}): {error}; {variables(name)[0]} goes before them"
+        if needed:
+            raise SettingsError([told]) from None
+        log.warning("%s; no endpoint needs it", told)
+        return None
+    return url

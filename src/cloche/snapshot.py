@@ -26,8 +26,8 @@ from cloche.providers.catalogue import PROVIDERS
 class Ticket(Protocol):
     """A place in an engine's queue, or in the engine."""
 
-    def leave(self) -> None:
-        """Give the place back.  Harmless when done twice."""
+    def leave(self, *, finished: bool = False) -> None:
+        """Give the place back; `finished` if the call came to its proper end.  Harmless when done twice."""
 
 
 class Gate(Protocol):
@@ -49,7 +49,7 @@ class LocalModel(Protocol):
         """NotReady, saying when to come back, unless the engine can take a call."""
 
     def stalled(self) -> None:
-        """A call got no bytes for too long: the engine is stuck."""
+        """A call was not answered in time: the engine may be stuck, and should be looked at."""
 
     def encode(self, request: ChatRequest, choice: int) -> HttpCall:
         """The call for one choice.  BadRequest for what this model cannot do."""

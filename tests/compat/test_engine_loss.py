@@ -52,7 +52,7 @@ def test_the_engine_is_killed(mortal: Live) -> None:
     assert int(refused.headers["retry-after"]) >= 1
     # The client may notice the loss some milliseconds before the supervisor does.
     wait_until(lambda: mortal.request("GET", "/ready", token=None).status == 503, "the bad news")
-    assert sorted(mortal.request("GET", "/ready", token=None).json()["not_ready"]) == [ENDPOINT, MODEL]
+    assert mortal.request("GET", "/ready", token=None).json()["not_ready"] == len([ENDPOINT, MODEL])
     assert mortal.request("GET", "/health", token=None).status == 200
 
     wait_until(lambda: mortal.request("GET", "/ready", token=None).status == 200, "the restart")

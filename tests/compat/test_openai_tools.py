@@ -43,13 +43,22 @@ def assembled(chunks: Any) -> tuple[list[list[str]], str | None]:
 
 @pytest.mark.model
 def test_a_required_call(openai_client: OpenAI) -> None:
-    """`required` makes the model call one of the tools with arguments that fit its schema."""
-    (choice,) = ask(openai_client, tool_choice="required").choices
+    """`required` makes the model call one of the tools, and only one if it must, with arguments that fit its schema."""
+    (choice,) = ask(openai_client, tool_choice="required", parallel_tool_calls=False).choices
     assert choice.finish_reason == "tool_calls"
     assert choice.message.content is None
     (call,) = choice.message.tool_calls
     assert call.function.name in ("get_weather", "get_time")
     assert list(json.loads(call.function.arguments)) == ["city"]
+
+
+@pytest.mark.model
+def test_required_calls(openai_client: OpenAI) -> None:
+    """Unless the client says otherwise `required` may make several calls, but an answer never holds more than eight."""
+    (choice,) = ask(openai_client, tool_choice="required", max_tokens=400).choices
+    assert choice.finish_reason == "tool_calls"
+    assert 1 <= len(choice.message.tool_calls) <= 8
+    assert {call.function.name for call in choice.message.tool_calls} <= {"get_weather", "get_time"}
 
 
 @pytest.mark.model
@@ -65,8 +74,9 @@ def test_a_named_call(openai_client: OpenAI) -> None:
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "get_time"}}])
 def test_a_streamed_call(openai_client: OpenAI, choice: Any) -> None:
     """The pieces of a streamed call put together are the call of the whole answer, under an id of its own."""
-    whole = ask(openai_client, tool_choice=choice).choices[0].message.tool_calls[0]
-    ((call_id, name, arguments),), finish = assembled(ask(openai_client, tool_choice=choice, stream=True))
+    one = {"tool_choice": choice, "parallel_tool_calls": False}
+    whole = ask(openai_client, **one).choices[0].message.tool_calls[0]
+    ((call_id, name, arguments),), finish = assembled(ask(openai_client, **one, stream=True))
     assert finish == "tool_calls"
     assert call_id.startswith("call_")
     assert (name, json.loads(arguments)) == (whole.function.name, json.loads(whole.function.arguments))
@@ -95,7 +105,7 @@ def test_the_model_may_call(openai_client: OpenAI) -> None:
 @pytest.mark.model
 def test_the_result_of_a_call_is_heard(openai_client: OpenAI) -> None:
     """A call and its result go back to the model, which uses the result."""
-    made = ask(openai_client, tool_choice="required").choices[0].message
+    made = ask(openai_client, tool_choice="required", parallel_tool_calls=False).choices[0].message
     result = {
         "role": "tool",
         "tool_call_id": made.tool_calls[0].id,

@@ -22,12 +22,12 @@ def test_create_requests_are_read() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b'{"lifetime_seconds": "5"}', "lifetime_seconds: Expected `int | null`, got `str`"),
-        (b'{"lifetime_seconds": 1.5}', "lifetime_seconds: Expected `int | null`, got `float`"),
-        (b'{"comment": 5}', "comment: Expected `str | null`, got `int`"),
-        (b"[]", "Expected `object`, got `array`"),
-        (b"{", "the body is not JSON: Input data was truncated"),
-        (b'{"comment": "\xff"}', "the body is not JSON"),
+        (b'{"lifetime_seconds": "5"}', "lifetime_seconds: expected int | null, got str"),
+        (b'{"lifetime_seconds": 1.5}', "lifetime_seconds: expected int | null, got float"),
+        (b'{"comment": 5}', "comment: expected str | null, got int"),
+        (b"[]", "the body: expected object, got array"),
+        (b"{", "the body is not valid JSON: Input data was truncated"),
+        (b'{"comment": "\xff"}', "the body is not valid UTF-8"),
     ],
 )
 def test_bad_create_bodies_name_the_field(body: bytes, message: str) -> None:

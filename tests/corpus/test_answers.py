@@ -19,9 +19,6 @@ NOT_ANSWERS = {
     "c2ba9bbd6f07": "an error event in the middle of the stream",
     "f56bea4f4eb1": "an error event in the middle of the stream",
     "ca901b8b9edc": "an error event in the middle of the stream",
-    "e4102972941b": "of two choices only one ever finishes",
-    "c54d561c987d": "no finish reason at all",
-    "cd4db05b8af8": "a stream that was recorded with the content type of JSON",
 }
 """Recordings with status 200 that are errors here, with the reason."""
 
@@ -41,7 +38,9 @@ STREAMS = [recording for recording in OK if recording.framing == "sse"]
 WHOLES = [recording for recording in OK if recording.framing == "json"]
 
 
-def check_expectation(recording: Recording, heard: tuple[str, list[tuple[str, Any]]], finish: str, usage: Any) -> None:
+def check_expectation(
+    recording: Recording, heard: tuple[str, list[tuple[str, Any]]], finish: str | None, usage: Any
+) -> None:
     """Compare with what the reference reading found in the recording."""
     expect = recording.expect
     if recording.id not in OTHER_TEXT:
@@ -83,11 +82,13 @@ def test_streams(recording: Recording) -> None:
         events = sse_events(replayed.client.body)
         assert replayed.client.body.endswith(b"\n\ndata: [DONE]\n\n")
         assert replayed.client.body.count(b"[DONE]") == 1
-        assert deltas(events) == deltas(raw)
+        passed, added = deltas(events)[: len(deltas(raw))], deltas(events)[len(deltas(raw)) :]
+        assert passed == deltas(raw)
+        assert added in ([], [(0, ({}, None))])  # where no choice finishes, usage has an event of its own
         assert finishes(events) == finishes(raw)
         assert usage_of(events) == usage_of(raw)
         assert all(event["id"] for event in events)
-        check_expectation(recording, assembled(events), finishes(events)[-1], usage_of(events))
+        check_expectation(recording, assembled(events), (finishes(events) or [""])[-1], usage_of(events))
         check_record(replayed, usage_of(events))
 
 

@@ -149,7 +149,7 @@ def test_retry_after_is_honest(parallel: int, waiting: int, seconds: float, retr
     door = Door(parallel=parallel, queue_limit=waiting)
     first = door.enter("first")
     door.clock.advance(seconds)
-    first.leave()
+    first.leave(finished=True)
     for number in range(parallel + waiting):
         door.enter(str(number))
     with pytest.raises(LimitExceeded) as caught:
@@ -164,11 +164,24 @@ def test_the_newest_service_time_counts_a_fifth() -> None:
     for seconds in (10, 20):
         ticket = door.enter("x")
         door.clock.advance(seconds)
-        ticket.leave()
+        ticket.leave(finished=True)
     door.enter("x")
     with pytest.raises(LimitExceeded) as caught:
         door.enter("y")
     assert caught.value.retry_after == 12
+
+
+def test_calls_that_did_not_finish_teach_nothing() -> None:
+    """Hang-ups and refusals, however short or long, leave the forecast as it is."""
+    door = Door(parallel=1, queue_limit=0)
+    for seconds, finished in ((10, True), (0, False), (500, False)):
+        ticket = door.enter("x")
+        door.clock.advance(seconds)
+        ticket.leave(finished=finished)
+    door.enter("x")
+    with pytest.raises(LimitExceeded) as caught:
+        door.enter("y")
+    assert caught.value.retry_after == 10
 
 
 @given(st.lists(st.tuples(st.sampled_from(["enter", "leave", "wait"]), st.integers(0, 9)), max_size=60))

@@ -148,6 +148,22 @@ def test_it_comes_back(model: Model, tmp_path: Path, way: str) -> None:
 
 
 @pytest.mark.model
+def test_one_call_without_an_answer_does_not_kill_a_healthy_engine(model: Model, tmp_path: Path) -> None:
+    """An engine that answers a health check goes on, so that one call's time-out does not end the others."""
+
+    async def main() -> None:
+        async with running(model, tmp_path) as engine:
+            first = engine.pid
+            for _ in range(2):
+                engine.stalled()
+                await asyncio.sleep(0.5)
+                assert (engine.state, engine.pid) == (State.READY, first)
+            assert b"data: [DONE]" in await chat(engine)
+
+    asyncio.run(main())
+
+
+@pytest.mark.model
 def test_it_can_be_stopped_amid_a_restart(model: Model, tmp_path: Path) -> None:
     """Whatever the supervisor was doing, no process is left."""
 

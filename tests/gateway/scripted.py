@@ -128,14 +128,15 @@ class Timer:
 
 
 class Clock:
-    """A clock that stands still; `ring` makes everything due that waits."""
+    """A clock that stands still unless it is set; `ring` makes everything due that waits."""
 
     def __init__(self) -> None:
+        self.now = 0.0
         self._timers: list[Timer] = []
 
     def time(self) -> float:
         """Part of slots.Clock."""
-        return 0.0
+        return self.now
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Any:
         """Part of slots.Clock."""
@@ -159,7 +160,7 @@ class Engine:
         self.stalls = 0
         self.problem: Problem | None = None
         address = EngineAddress(Origin("engine", 80, unix_path="/tmp/e.sock", reuse=False), "key", "m")
-        self._translator = LocalTranslator(address, max_tokens_default=99)
+        self._translator = LocalTranslator(address, context_length=2048, max_tokens_default=99)
 
     def check_ready(self) -> None:
         """Part of LocalModel."""

@@ -1,4 +1,4 @@
-"""Calls on a local model: each choice waits for its place, and every place comes back, however the call ends."""
+"""Calls on a local model: each waits for its place, makes its choices there, and gives it back however it ends."""
 
 from __future__ import annotations
 
@@ -48,12 +48,13 @@ def test_a_stream(separate: bool, texts: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_several_choices(stream: bool) -> None:
-    """Each choice is a call of its own; the prompt is counted once, the answers are added up."""
+    """Each choice is a request of its own, one after another; the prompt is counted once, the answers are added up."""
     world = World(parallel=4)
     _, client = world.ask("local", n=3, stream=stream, seed=5)
+    for index in range(3):
+        assert (len(world.calls), world.slots.running) == (index + 1, 1)
+        world.last.answer(answer(f"number {index}"), headers=STREAM_HEAD)
     assert [outbound.body["seed"] for outbound in world.calls] == [5, 6, 7]
-    for index in (2, 0, 1):
-        world.calls[index].answer(answer(f"number {index}"), headers=STREAM_HEAD)
     if stream:
         last = client.events[-2]
         texts = {
@@ -72,28 +73,34 @@ def test_several_choices(stream: bool) -> None:
     assert world.idle
 
 
-def test_choices_wait_for_their_places() -> None:
-    """Choices that have no place yet are asked for when one is free."""
-    world = World(parallel=1)
-    _, client = world.ask("local", n=2)
-    assert (len(world.calls), world.slots.waiting) == (1, 1)
-    world.calls[0].answer(answer("a"), headers=STREAM_HEAD)
-    assert (len(world.calls), world.slots.waiting) == (2, 0)
-    world.calls[1].answer(answer("b"), headers=STREAM_HEAD)
-    assert len(client.json["choices"]) == 2
+def test_a_call_takes_one_place_however_many_choices_it_has() -> None:
+    """Choices neither fill the queue nor wait in it: once the call has begun, no deadline of the queue can end it."""
+    world = World(parallel=1, queue=1)
+    _, client = world.ask("local", n=5)
+    assert (world.slots.running, world.slots.waiting) == (1, 0)
+    _, other = world.ask("local")
+    for number in range(5):
+        assert len(world.calls) == number + 1
+        world.last.answer(answer("a"), headers=STREAM_HEAD)
+        if number == 0:
+            world.clock.ring()
+    assert other.status == 429
+    assert len(client.json["choices"]) == 5
     assert world.idle
 
 
 def test_a_full_queue() -> None:
-    """A call that finds no place to wait is told when to return, and none of its choices stays behind."""
+    """A call that finds no place to wait is told when to return, and leaves nothing behind."""
     world = World(parallel=1, queue=1)
-    _, waiting = world.ask("local")
+    _, running = world.ask("local")
+    _, waiting = world.ask("local", n=2)
     _, client = world.ask("local", n=2)
     assert client.status == 429
     assert b"retry-after: " in client.headers
-    assert (world.slots.running, world.slots.waiting) == (1, 0)
-    world.last.answer(answer("a"), headers=STREAM_HEAD)
-    assert waiting.status == 200
+    assert (world.slots.running, world.slots.waiting) == (1, 1)
+    for _ in range(3):
+        world.last.answer(answer("a"), headers=STREAM_HEAD)
+    assert (running.status, waiting.status) == (200, 200)
     assert world.idle
 
 
@@ -114,7 +121,7 @@ def test_waiting_too_long() -> None:
 @pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize("parallel", [1, 2])
 def test_hanging_up(stream: bool, begun: bool, parallel: int) -> None:
-    """A client that goes away frees every place of its choices and cancels their calls, once."""
+    """A client that goes away frees its place and cancels the choice that is under way, once."""
     world = World(parallel=parallel)
     call, _ = world.ask("local", n=2, stream=stream)
     world.calls[0].head()
@@ -122,7 +129,7 @@ def test_hanging_up(stream: bool, begun: bool, parallel: int) -> None:
         world.calls[0].receiver.on_data(answer("a")[:500])
     call.hang_up()
     call.hang_up()
-    assert [outbound.cancelled for outbound in world.calls] == [1] * parallel
+    assert [outbound.cancelled for outbound in world.calls] == [1]
     assert world.idle
     assert [record.outcome for record in world.records] == ["cancelled"]
 
@@ -137,13 +144,13 @@ def test_hanging_up(stream: bool, begun: bool, parallel: int) -> None:
     ],
 )
 def test_refusals(stream: bool, status: int, body: bytes, expected: int, message: str) -> None:
-    """A refusal of one choice fails the call, and the other choice is stopped."""
+    """A refusal of one choice fails the call, and the other choice is never asked for."""
     world = World()
     _, client = world.ask("local", n=2, stream=stream)
     world.calls[0].answer(body, status, JSON_HEAD)
     assert client.status == expected
     assert client.json["message"].startswith(message)
-    assert world.calls[1].cancelled == 1
+    assert len(world.calls) == 1
     assert client.over
     assert world.idle
 
@@ -160,7 +167,7 @@ def test_a_choice_that_fails_makes_no_room_for_the_others() -> None:
         else:
             world.last.head()
             world.last.receiver.on_failure(ProviderBroken("cut"))
-        assert client.status == 502
+        assert client.status == (503 if fail == "died" else 502)
         assert len(world.calls) == 1
         assert world.idle
 
@@ -186,7 +193,9 @@ def test_failures(stream: bool, begun: bool, problem: ProviderBroken, code: str,
     assert world.engine.stalls == stalls
     assert client.over
     assert world.idle
-    assert world.calls[1].cancelled == 1
+    assert len(world.calls) == 1
+    if code == "INTERNAL_ERROR" and not client.begun:
+        code = "TEMPORARILY_UNAVAILABLE"
     [record] = world.records
     assert (record.outcome, record.error_code) == ("error", code)
     if client.begun:
@@ -196,10 +205,14 @@ def test_failures(stream: bool, begun: bool, problem: ProviderBroken, code: str,
 
 
 @pytest.mark.parametrize("problem", [ProviderBroken("cut"), ProviderUnreachable("gone")])
-def test_an_engine_that_is_dying(problem: ProviderBroken) -> None:
-    """An engine that takes no call, or breaks it without a word, is restarting: callers may come back."""
+@pytest.mark.parametrize("said", [b"", answer("a")[:500]], ids=["silent", "mid-answer"])
+def test_an_engine_that_is_dying(problem: ProviderBroken, said: bytes) -> None:
+    """An engine that is lost before the client has got anything is restarting: callers may come back."""
     world = World()
     _, client = world.ask("local")
+    if said:
+        world.last.head()
+        world.last.receiver.on_data(said)
     world.last.receiver.on_failure(problem)
     assert (client.status, client.json["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
     assert b"retry-after: 1\r\n" in client.headers
@@ -237,10 +250,43 @@ def test_what_the_model_cannot_do() -> None:
 
 
 def test_a_slow_client_holds_every_choice_back() -> None:
-    """Pausing reaches each choice that is under way."""
+    """Pausing reaches the choice that is under way, and the next one, which begins while the client is slow."""
     world = World(parallel=1)
     call, _ = world.ask("local", n=2, stream=True)
     call.slow()
-    assert [outbound.paused for outbound in world.calls] == [True]
+    assert world.last.paused
+    world.last.answer(answer("a"), headers=STREAM_HEAD)
+    assert [outbound.paused for outbound in world.calls] == [True, True]
     call.caught_up()
-    assert [outbound.paused for outbound in world.calls] == [False]
+    assert not world.last.paused
+
+
+def test_a_client_that_is_slow_while_it_waits() -> None:
+    """A call that was paused in the queue starts paused."""
+    world = World(parallel=1)
+    world.ask("local")
+    call, _ = world.ask("local", stream=True)
+    call.slow()
+    world.last.answer(answer("a"), headers=STREAM_HEAD)
+    assert len(world.calls) == 2
+    assert world.last.paused
+
+
+@pytest.mark.parametrize("way", ["hang up", "refused", "lost"])
+def test_only_answers_say_how_long_answers_take(way: str) -> None:
+    """A client that hangs up, a refusal and a dying engine change nothing in what other callers are told."""
+    world = World(parallel=1, queue=0)
+    call, _ = world.ask("local")
+    world.clock.now = 50.0
+    if way == "hang up":
+        call.hang_up()
+    elif way == "refused":
+        world.last.answer(engine_answers.BAD_SCHEMA, 400, JSON_HEAD)
+    else:
+        world.last.receiver.on_failure(ProviderBroken("cut"))
+    world.ask("local")
+    assert b"retry-after: 1\r\n" in world.ask("local")[1].headers
+    world.clock.now = 70.0
+    world.last.answer(answer("a"), headers=STREAM_HEAD)
+    world.ask("local")
+    assert b"retry-after: 20\r\n" in world.ask("local")[1].headers

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloche.domain.errors import ProviderBroken, ProviderTimeout, ProviderUnreachable
+from cloche.domain.errors import NotReady, ProviderBroken, ProviderBusy, ProviderTimeout, ProviderUnreachable
 from cloche.gateway import relay
 
 from .scripted import World
@@ -184,11 +184,12 @@ def test_separate_usage() -> None:
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_stream_is_whole_when_every_choice_has_ended(n: int) -> None:
-    """With n choices, an end mark after the first finish is too early."""
+    """With n choices, an end after the first finish is too early, unless the provider says that it is the end."""
     world = World()
     _, client = world.ask(stream=True, n=n)
     world.last.head()
-    world.last.receiver.on_data(TEXT + FINISH + DONE)
+    world.last.receiver.on_data(TEXT + FINISH)
+    world.last.receiver.on_end()
     assert client.events[-1] == "[DONE]"
     assert ("error" in client.events[-2]) == (n == 2)
     assert world.records[0].outcome == ("ok" if n == 1 else "error")
@@ -196,7 +197,7 @@ def test_a_stream_is_whole_when_every_choice_has_ended(n: int) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "problem"),
-    [(TEXT, BROKEN), (TEXT, None), (TEXT + DONE, None), (TEXT + b"data: {\n\n", None), (TEXT + b"data: {", None)],
+    [(TEXT, BROKEN), (TEXT, None), (TEXT + b"data: {\n\n", None), (TEXT + b"data: {", None)],
 )
 def test_failures_in_the_middle(sent: bytes, problem: ProviderBroken | None) -> None:
     """A stream that breaks ends with an error event and the end mark; its status was sent, and is what is recorded."""
@@ -302,3 +303,25 @@ def test_an_answer_without_bounds_is_stopped(monkeypatch: pytest.MonkeyPatch) ->
     assert client.status == 502
     assert world.last.cancelled == 1
     assert len(world.records) == 1
+
+
+def test_a_providers_words_stay_out_of_the_log() -> None:
+    """The caller reads what the provider said, which may quote the prompt; the record only says that it refused."""
+    world = World()
+    _, client = world.ask()
+    said = {"error": {"message": "invalid input: 'my secret prompt'", "code": "bad"}}
+    world.last.answer(json.dumps(said).encode(), status=400)
+    assert "my secret prompt" in client.json["message"]
+    [record] = world.records
+    assert record.detail is not None
+    assert "secret" not in record.detail
+    assert "400" in record.detail
+
+
+def test_every_429_and_503_says_when_to_come_back() -> None:
+    """Clients poll at the pace of Retry-After: it is there also where nobody knows better."""
+    for problem in (ProviderUnreachable("connection refused"), ProviderBusy("busy"), NotReady("loading")):
+        world = World()
+        _, client = world.ask()
+        world.last.receiver.on_failure(problem)
+        assert b"retry-after: 1\r\n" in client.headers

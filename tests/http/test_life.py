@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import resource
@@ -135,6 +136,79 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"port {port} on 127.0.0.1 is taken" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def with_secret_reference(config: Path) -> None:
+    """Let the provider's key be a reference into a store of secrets, which cloche has none of."""
+    endpoints = json.loads(config.read_text())
+    model = endpoints[0]["config"]["served_entities"][0]["external_model"]
+    model["custom_provider_config"]["bearer_token_auth"] = {"token": "{{secrets/scope/key}}"}
+    config.write_text(json.dumps(endpoints))
+
+
+def test_provider_settings_are_checked_before_anything_is_touched(tmp_path: Path) -> None:
+    """A start that a provider's settings forbid ends with 2, makes nothing, and leaves the first token to the next."""
+    config = write_config(tmp_path / "endpoints.json", 9)
+    with_secret_reference(config)
+    done = run(config, tmp_path / "home", admin_token="")
+    assert done.returncode == 2, done.stderr
+    assert "endpoint 'chat': external_model." in done.stderr
+    assert not (tmp_path / "home").exists()
+    with serving(tmp_path, admin_token=None) as edge:
+        assert re.search(r"token +dapi[0-9a-f]{32}", edge.said)
+
+
+def test_a_start_that_fails_late_makes_no_token(tmp_path: Path) -> None:
+    """Where the words with the token cannot be reached, the next start says them."""
+    config = write_config(tmp_path / "endpoints.json", 9)
+    fails = "import cloche.http.server as s; s.Server.run_on = None; from cloche.cli.main import main; main()"
+    start = [sys.executable, "-c", fails, *command(config)[3:]]
+    assert run_to_end(start, environment(tmp_path / "home")).returncode == 1
+    assert (tmp_path / "home" / "cloche.db").exists()
+    with serving(tmp_path, admin_token=None) as edge:
+        assert re.search(r"token +dapi[0-9a-f]{32}", edge.said)
+
+
+@pytest.mark.parametrize("wrong", ["cert", "key"])
+def test_tls_files_that_are_none_are_named(tmp_path: Path, wrong: str) -> None:
+    """A certificate or key that cannot be read ends the start with 1 and a line that names the file."""
+    config = write_config(tmp_path / "endpoints.json", 9)
+    good, bad = tmp_path / "good.pem", tmp_path / "bad.pem"
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(good))
+    bad.write_text("no PEM")
+    cert, key = (bad, good) if wrong == "cert" else (good, bad)
+    done = run(config, tmp_path / "home", "--tls-cert", str(cert), "--tls-key", str(key))
+    assert done.returncode == 1
+    assert f"tls_{wrong}: {bad} is no" in done.stderr
+    assert "unexpected" not in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_shared_proxy_variable_stops_only_who_needs_it(tmp_path: Path) -> None:
+    """HTTPS_PROXY with a proxy that is not known: refused where an endpoint is external, else a warning."""
+    config = write_config(tmp_path / "endpoints.json", 9)
+    proxied = {"HTTPS_PROXY": "https://u:pa55@proxy:3128"}
+    done = run_to_end(command(config), environment(tmp_path / "home") | proxied)
+    assert done.returncode == 2
+    assert "https_proxy (HTTPS_PROXY or https_proxy): a proxy must be given as" in done.stderr
+    assert "pa55" not in done.stderr
+    config.write_text("[]")
+    process = subprocess.Popen(
+        command(config),
+        env=environment(tmp_path / "home") | proxied,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert any("ready at" in line for line in process.stdout)
+    finally:
+        process.terminate()
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "WARNING" in told
+    assert "no endpoint needs it" in told
 
 
 def test_a_full_disk_is_a_clear_start_error(tmp_path: Path) -> None:

@@ -160,7 +160,6 @@ BREAKS = {
     "chunk cut": says(STREAM_HEAD + chunked(events()[0]) + b"ff\r\nabc"),
     "bad chunk size": says(STREAM_HEAD + chunked(events()[0]) + b"zz\r\n"),
     "ended without a finish": streams(events()[:1]),
-    "end mark without a finish": streams([events()[0], b"data: [DONE]\n\n"]),
     "error event": streams([events()[0], ERROR_EVENT]),
     "bad JSON": streams([events()[0], b"data: {oops\n\n"]),
     "no object": streams([events()[0], b"data: 7\n\n"]),

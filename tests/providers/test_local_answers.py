@@ -57,12 +57,16 @@ def test_text() -> None:
     assert assembled(answer("The", " capital")).choices[0].content == "The capital"
 
 
-@pytest.mark.parametrize(
-    ("finish", "expected"), [("stop", "stop"), ("length", "length"), ("tool_calls", "tool_calls"), ("odd", "stop")]
-)
-def test_finish_reasons(finish: str, expected: str) -> None:
+@pytest.mark.parametrize("finish", ["stop", "length", "tool_calls"])
+def test_finish_reasons(finish: str) -> None:
     """The engine's reasons become those of the API."""
-    assert assembled(answer("a", finish=finish)).choices[0].finish_reason == expected
+    assert assembled(answer("a", finish=finish)).choices[0].finish_reason == finish
+
+
+def test_no_finish_reason_is_made_up() -> None:
+    """A reason that nobody knows makes the answer broken: it may not be whole."""
+    with pytest.raises(ProviderBroken, match="unknown reason, 'odd'"):
+        chunks([answer("a", finish="odd")])
 
 
 def test_no_usage_is_made_up() -> None:
@@ -147,6 +151,16 @@ def test_calls_in_tags() -> None:
     response = assembled(answer(*("Let me see. " + call + "\n" + call)), **TAGS)
     assert response.choices[0].content == "Let me see. "
     assert calls_of(response) == [("clock", {"zone": "UTC"})] * 2
+    assert response.choices[0].finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize(("parallel", "most"), [(False, 1), (None, 8), (True, 8)])
+def test_calls_in_tags_are_bounded(parallel: bool | None, most: int) -> None:
+    """Of a free choice no more calls come out than one answer may hold, and the rest does not come out as text."""
+    call = '<tool_call>{"name": "clock", "arguments": {}}</tool_call>'
+    response = assembled(answer(*[call] * 10), **TAGS, parallel_tool_calls=parallel)
+    assert calls_of(response) == [("clock", {})] * most
+    assert response.choices[0].content == ""
     assert response.choices[0].finish_reason == "tool_calls"
 
 

@@ -16,7 +16,9 @@ from cloche.wire.openai import read_chat
 from . import engine_answers
 
 ENGINE = LocalTranslator(
-    EngineAddress(Origin("engine", 80, unix_path="/tmp/e.sock", reuse=False), "engine-key", "m"), max_tokens_default=99
+    EngineAddress(Origin("engine", 80, unix_path="/tmp/e.sock", reuse=False), "engine-key", "m"),
+    context_length=2048,
+    max_tokens_default=99,
 )
 USER = {"role": "user", "content": "hi"}
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -73,7 +75,7 @@ PASSED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     ({"reasoning_effort": "none", "thinking": {"type": "disabled"}, "service_tier": "auto"}, {}),
     ({"model": "x", "user": "u", "metadata": {"a": "b"}, "client_request_id": "c", "enable_safety_filter": True}, {}),
-    ({"n": 16, "stream": False, "stream_options": {"include_usage": False}, "parallel_tool_calls": True}, {}),
+    ({"n": 5, "stream": False, "stream_options": {"include_usage": False}, "parallel_tool_calls": True}, {}),
     ({"tools": [WEATHER], "tool_choice": "none"}, {}),
 ]
 
@@ -97,7 +99,11 @@ def test_each_choice_has_a_seed_of_its_own(seed: int, choice: int, expected: int
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"prediction": {}}, 'Bad request: json: unknown field "prediction"'),
     ({"b": 1, "a": 1}, 'Bad request: json: unknown field "a"'),
-    ({"n": 17}, "n: this model gives at most 16 choices"),
+    ({"n": 6}, "n: this model gives at most 5 choices"),
+    (
+        {"tools": [{"type": "function", "function": {"name": f"f{n}"}} for n in range(33)]},
+        "tools: 33 are given, but this model takes at most 32",
+    ),
     ({"reasoning_effort": "low"}, "reasoning_effort: this model does not reason"),
     ({"thinking": {"type": "enabled"}}, "thinking: this model does not reason"),
     ({"thinking": {}}, "thinking: this model does not reason"),
@@ -120,6 +126,29 @@ def test_what_the_engine_would_ignore_is_refused(fields: dict[str, Any], message
     with pytest.raises(BadRequest) as caught:
         asked(**fields)
     assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        ([USER] * 2049, "2049 messages"),
+        ([{"role": "tool", "tool_call_id": "c", "content": "x"}] * 2049, "2049 messages"),
+        ([{"role": "user", "content": "x" * 65_537}], "65537 characters, with the tools that are offered,"),
+        ([{"role": "user", "content": "x" * 40_000}] * 2, "80000 characters, with the tools that are offered,"),
+    ],
+    ids=["messages", "results", "characters", "characters in all"],
+)
+def test_what_cannot_fit_is_refused_unasked(messages: list[Any], told: str) -> None:
+    """The engine is not asked to count the tokens of a prompt that is too long whatever they are."""
+    with pytest.raises(BadRequest) as caught:
+        asked(*messages)
+    assert caught.value.message == f"messages: {told} cannot fit in 2048 tokens"
+
+
+def test_what_may_fit_is_asked() -> None:
+    """As many messages and characters as might fit are left to the engine to judge."""
+    assert len(asked(*[USER] * 2048)["messages"]) == 2048
+    assert asked({"role": "user", "content": "x" * 65_536})
 
 
 @pytest.mark.parametrize("kind", ["image_url", "input_audio", "file", "document", "refusal", "reasoning", "video_url"])
@@ -187,10 +216,11 @@ def test_a_named_function_forces_its_arguments() -> None:
     """A named function, or a required one that is the only one, makes the answer its arguments."""
     assert schema(tools=[WEATHER, CLOCK], tool_choice=NAMED) == CITY
     assert schema(tools=[WEATHER], tool_choice="required") == CITY
+    assert schema(tools=[WEATHER], tool_choice="required", parallel_tool_calls=False) == CITY
     assert schema(tools=[CLOCK], tool_choice="required") == {"type": "object", "properties": {}}
 
 
-@pytest.mark.parametrize(("parallel", "at_most"), [(None, 1), (False, 1), (True, 8)])
+@pytest.mark.parametrize(("parallel", "at_most"), [(None, 8), (False, 1), (True, 8)])
 def test_required_forces_a_list_of_calls(parallel: bool | None, at_most: int) -> None:
     """A required choice of several functions makes the answer a list of calls, bounded."""
     calls = schema(tools=[WEATHER, CLOCK], tool_choice="required", parallel_tool_calls=parallel)

@@ -38,7 +38,7 @@ SCANNED: dict[str, tuple[str, list[str | tuple[str, str]]]] = {
 
 def scan(pieces: list[str]) -> list[str | tuple[str, str]]:
     """What a scanner finds, neighbouring texts joined."""
-    scanner = TagScanner(NAMES)
+    scanner = TagScanner(NAMES, at_most=8)
     found = [each for piece in pieces for each in scanner.feed(piece)] + scanner.close()
     joined: list[str | tuple[str, str]] = []
     for each in found:
@@ -83,9 +83,18 @@ def test_cuts_never_matter(text: str, seed: int) -> None:
     assert said in ("".join(text.split()), "".join(text.split()) + "</tool_call>")
 
 
+def test_calls_beyond_the_bound_are_left_out() -> None:
+    """After the last call that may be made, text still comes through, and further calls do not."""
+    for text in (f"a{GOOD}{GOOD} b", f"a{GOOD} b" + GOOD.removesuffix("</tool_call>")):
+        scanner = TagScanner(NAMES, at_most=1)
+        found = [each for letter in text for each in scanner.feed(letter)] + scanner.close()
+        assert [each for each in found if isinstance(each, tuple)] == [CALL]
+        assert "".join(each for each in found if isinstance(each, str)) == "a b"
+
+
 def test_text_is_not_held_back() -> None:
     """Text that cannot be part of a tag is passed on at once; what may be one waits."""
-    scanner = TagScanner(NAMES)
+    scanner = TagScanner(NAMES, at_most=8)
     assert scanner.feed("hello ") == ["hello "]
     assert scanner.feed("<tool") == []
     assert scanner.feed("s are good") == ["<tools are good"]

@@ -219,7 +219,17 @@ def test_no_proxy(no_proxy: str, host: str, port: int, direct: bool) -> None:
             assert 1 + tls == proxy.port
 
 
-@pytest.mark.parametrize("url", ["https://u:secret@p.test", "socks5://u:secret@p.test", "http://", "http://u:secret@"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://u:secret@p.test",
+        "socks5://u:secret@p.test",
+        "http://",
+        "http://u:secret@",
+        "u:secret@p:x",
+        "http://u:secret@p:1/x",
+    ],
+)
 def test_a_proxy_that_is_not_known(url: str) -> None:
     """What is no HTTP proxy's URL is refused at the start, without repeating it."""
     with pytest.raises(ValueError, match="a proxy must be given as") as caught:

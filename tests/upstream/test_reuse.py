@@ -10,6 +10,7 @@ import pytest
 from cloche.domain.errors import ProviderBroken
 from cloche.domain.outbound import Origin
 from cloche.upstream import UpstreamOptions
+from cloche.upstream.connection import STALE_SECONDS
 
 from .conftest import Run
 from .scripted import CHUNKED, OK, Peer, Recorder, answering, ask, client, fetch, serving
@@ -149,6 +150,25 @@ def test_a_stale_connection_is_retried_once(run: Run, by_reset: bool, reads_requ
             await fetch(upstream, server.origin)
             got = await fetch(upstream, server.origin, [b"a" * 10, b"b" * 10])
             assert (got.problem, got.body, server.connections) == (None, b"hi", 2)
+
+    run(main)
+
+
+def test_a_connection_that_dies_late_is_not_retried(run: Run) -> None:
+    """A server that dies a second after it got the call may have been working on it: it is not asked again."""
+
+    async def main() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(OK)
+            await peer.request()
+            await asyncio.sleep(STALE_SECONDS + 0.2)
+
+        async with serving(script) as server, client() as upstream:
+            await fetch(upstream, server.origin)
+            got = await fetch(upstream, server.origin)
+            assert isinstance(got.problem, ProviderBroken)
+            assert server.connections == 1
 
     run(main)
 

@@ -20,7 +20,7 @@ from cloche.wire.openai import read_chat
 
 ORIGIN = Origin("127.0.0.1", 9)
 PROVIDER = OpenAIShaped("openai", "m", ORIGIN, b"")
-ENGINE = LocalTranslator(EngineAddress(ORIGIN, "key", "m"), max_tokens_default=10)
+ENGINE = LocalTranslator(EngineAddress(ORIGIN, "key", "m"), context_length=2048, max_tokens_default=10)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 JSON = st.recursive(

@@ -167,7 +167,32 @@ def test_several_choices_end_with_the_last() -> None:
         assert seen.failure is None, way
         assert [event["choices"][0]["finish_reason"] for event in seen.events[:-1]] == [None, None, "stop", "length"]
         assert ["usage" in event for event in seen.events[:-1]] == [False, False, False, True], way
-    assert Seen([stream_of(TEXT, STOP, DONE)], expected=2).failure is not None
+    assert Seen([stream_of(TEXT, STOP)], expected=2).failure is not None
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([TEXT, DONE], [TEXT]),
+        ([chunk("a", finish=""), DONE], [chunk("a", finish="")]),
+        ([TEXT, alone(usage=USAGE), DONE], [TEXT, {**chunk(), "usage": USAGE}]),
+        ([{**TEXT, "usage": USAGE}, DONE], [{**TEXT, "usage": USAGE}]),
+    ],
+    ids=["no finish", "an empty one", "usage alone", "usage passed on"],
+)
+def test_the_end_mark_is_the_providers_word(events: list[Event], expected: list[Event]) -> None:
+    """Some providers never finish a choice but end their stream in order: nothing is made up for them, and the usage
+    that came alone gets an event that has a choice."""
+    for way, pieces in every_way(stream_of(*events)):
+        seen = Seen(pieces)
+        assert seen.failure is None, way
+        assert seen.events[-1] == "[DONE]", way
+        told = seen.events[:-1]
+        wanted: list[Any] = expected
+        assert [event["choices"][0]["finish_reason"] for event in told] == [
+            event["choices"][0]["finish_reason"] for event in wanted
+        ], way
+        assert [event.get("usage") for event in told] == [event.get("usage") for event in wanted], way
 
 
 def test_choices_that_finish_in_one_event() -> None:
@@ -181,9 +206,8 @@ def test_choices_that_finish_in_one_event() -> None:
 BROKEN: dict[str, tuple[list[Event], list[Event]]] = {
     "nothing": ([], []),
     "only the end mark": ([DONE], []),
-    "the end mark before the finish": ([TEXT, DONE], [TEXT]),
     "an end without a finish": ([TEXT], [TEXT]),
-    "a finish reason that is empty": ([chunk("a", finish=""), DONE], [chunk("a", finish="")]),
+    "a finish reason that is empty": ([chunk("a", finish="")], [chunk("a", finish="")]),
     "no JSON": ([TEXT, "nonsense", STOP, DONE], [TEXT]),
     "JSON that is cut": ([TEXT, '{"id": "a", "choices": [', STOP], [TEXT]),
     "an event that is no object": ([TEXT, "[1]", STOP], [TEXT]),

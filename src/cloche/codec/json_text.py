@@ -35,8 +35,13 @@ def check_duplicate_keys(body: bytes, plain_keys: int) -> None:
     if not _may_repeat(body, plain_keys):
         return
     duplicates: list[str] = []
+    objects = 0
 
     def note(pairs: list[tuple[str, Any]]) -> Any:
+        nonlocal objects
+        objects += 1
+        if objects > _MAX_OBJECTS:
+            raise BadRequest(f"the body has more than {_MAX_OBJECTS} objects")
         found = dict(pairs)
         if len(found) == len(pairs):
             return found
@@ -55,6 +60,9 @@ def check_duplicate_keys(body: bytes, plain_keys: int) -> None:
 
 _QUOTE = ord('"')
 _BLANK = frozenset(b" \t\r\n")
+_MAX_COLONS = 4096
+_MAX_OBJECTS = 50_000
+_MAX_PATH = 200
 
 
 def _may_repeat(body: bytes, plain_keys: int) -> bool:
@@ -65,14 +73,16 @@ def _may_repeat(body: bytes, plain_keys: int) -> bool:
     """
     keys = 0
     colon = body.find(b":")
-    while colon > 0:
+    for _ in range(_MAX_COLONS):  # beyond that the second parse is the cheaper way
+        if colon < 0:
+            return keys != plain_keys
         before = body[colon - 1]
         if before == _QUOTE:
             keys += 1
         elif before in _BLANK:
             return True
         colon = body.find(b":", colon + 1)
-    return keys != plain_keys
+    return True
 
 
 class _Duplicate:
@@ -85,23 +95,53 @@ class _Duplicate:
 
 
 def _path_to_duplicate(tree: Any) -> str | None:
-    stack: list[tuple[str, Any]] = [("", tree)]
+    """Where the duplicate stands.  Steps are linked, not joined, on the way: keys may be long, and there may be
+    many."""
+    stack: list[tuple[Any, _Step | None]] = [(tree, None)]
     while stack:
-        path, node = stack.pop()
+        node, step = stack.pop()
         if isinstance(node, _Duplicate):
-            return f"{path}.{node.key}".lstrip(".")
+            return render_path((step, node.key))
         if isinstance(node, dict):
-            stack.extend((f"{path}.{key}", value) for key, value in node.items())
+            stack.extend((value, (step, key)) for key, value in node.items())
         elif isinstance(node, list):
-            stack.extend((f"{path}[{index}]", value) for index, value in enumerate(node))
+            stack.extend((value, (step, index)) for index, value in enumerate(node))
     return None
 
 
+_Step = tuple[Any, str | int]
+"""The step before, or None, and the key or index of this one."""
+
+
+def render_path(step: _Step | None) -> str:
+    """`messages[2].role`, cut to what a message can show."""
+    parts: list[str] = []
+    while step is not None:
+        step, key = step
+        parts.append(f"[{key}]" if isinstance(key, int) else f".{key[:_MAX_PATH]}")
+    path = "".join(reversed(parts)).lstrip(".")
+    return path if len(path) <= _MAX_PATH else path[:_MAX_PATH] + "…"
+
+
 _AT_PATH = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
-_MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]*)`$")
+_OF_A_FIELD = (
+    (re.compile(r"^Object missing required field `(?P<field>[^`]*)`$"), "this field is required"),
+    (re.compile(r"^Object contains unknown field `(?P<field>[^`]*)`$"), "there is no such field"),
+)
 
 
-def raise_bad_request(error: Exception, *, within: str = "") -> NoReturn:
+def explain(error: msgspec.ValidationError) -> tuple[str, str]:
+    """(field path, what is wrong) of what msgspec says; the path is empty where the whole is meant."""
+    match = _AT_PATH.match(str(error))
+    assert match is not None
+    what, path = match["what"], (match["path"] or "$").removeprefix("$").lstrip(".")
+    for pattern, said in _OF_A_FIELD:
+        if found := pattern.match(what):
+            return ".".join(part for part in (path, found["field"]) if part), said
+    return path, what[:1].lower() + what[1:].replace("`", "")
+
+
+def raise_bad_request(error: Exception) -> NoReturn:
     """Turn what msgspec or the interpreter raised while decoding a body into a BadRequest with a field path."""
     if isinstance(error, UnicodeDecodeError):
         raise BadRequest("the body is not valid UTF-8") from None
@@ -110,13 +150,5 @@ def raise_bad_request(error: Exception, *, within: str = "") -> NoReturn:
     if not isinstance(error, msgspec.ValidationError):
         reason = str(error).removeprefix("JSON is malformed: ")
         raise BadRequest(f"the body is not valid JSON: {reason}") from None
-    match = _AT_PATH.match(str(error))
-    assert match is not None
-    what, path = match["what"], (match["path"] or "$").removeprefix("$").lstrip(".")
-    path = ".".join(part for part in (within, path) if part)
-    missing = _MISSING.match(what)
-    if missing:
-        path, what = ".".join(part for part in (path, missing["field"]) if part), "this field is required"
-    else:
-        what = what[:1].lower() + what[1:].replace("`", "")
-    raise BadRequest(f"{path}: {what}" if path else f"the body: {what}") from None
+    path, what = explain(error)
+    raise BadRequest(f"{path or 'the body'}: {what}") from None

@@ -3,6 +3,7 @@ which cannot."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 
 from cloche.control.endpoints import InvalidConfiguration
@@ -21,6 +22,7 @@ class Publisher:
         self._slot = slot
         self._store = store
         self._now_ms = now_ms
+        self._one_at_a_time = threading.Lock()
         self._endpoints: Mapping[str, CompiledEndpoint] = {}
 
     def set_endpoints(
@@ -42,9 +44,14 @@ class Publisher:
         self.publish()
 
     def publish(self) -> None:
-        """Put the current tokens and endpoints in force."""
-        tokens = {
-            digest: Grant(principal_named(token.principal), token.expires_at)
-            for digest, token in self._store.tokens.active(self._now_ms()).items()
-        }
-        self._slot.swap(Snapshot(self._slot.current().revision + 1, self._endpoints, tokens))
+        """Put the current tokens and endpoints in force.
+
+        What was committed before this is called is in force when it returns: use-cases run in threads, and one that
+        read earlier must not swap later, or a revoked token would come back.
+        """
+        with self._one_at_a_time:
+            tokens = {
+                digest: Grant(principal_named(token.principal), token.expires_at)
+                for digest, token in self._store.tokens.active(self._now_ms()).items()
+            }
+            self._slot.swap(Snapshot(self._slot.current().revision + 1, self._endpoints, tokens))

@@ -38,17 +38,19 @@ from typing import ClassVar
 class Problem(Exception):
     """A failure with words for the caller.  Abstract: raise a leaf.
 
-    `message` is public.  `retry_after` is in whole seconds and is sent as `Retry-After` where it is set.
+    `message` is public.  `summary` is what the log may hold of it: a message that quotes somebody else's words,
+    which may quote the prompt, needs one of its own.  `retry_after` is in whole seconds; every 429 and 503 has one.
     """
 
     status: int = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
     retryable: bool = False
 
-    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: int | None = None, summary: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.retry_after = retry_after
+        self.summary = message if summary is None else summary
+        self.retry_after = 1 if retry_after is None and self.status in (429, 503) else retry_after
 
 
 class CallerFault(Problem):
@@ -137,8 +139,8 @@ class ProviderRefused(ProviderFault):
     code = "BAD_REQUEST"
     retryable = False
 
-    def __init__(self, message: str, *, status: int = 400, retry_after: int | None = None) -> None:
-        super().__init__(message, retry_after=retry_after)
+    def __init__(self, message: str, *, status: int = 400, summary: str | None = None) -> None:
+        super().__init__(message, summary=summary)
         self.status = status
 
 

@@ -16,7 +16,7 @@ from cloche.domain.errors import LimitExceeded, Problem
 
 MAX_RETRY_AFTER = 120
 FIRST_GUESS_SECONDS = 1.0
-"""How long a call is taken to run before the first one has ended."""
+"""How long a call is taken to run before the first one has finished."""
 
 NEWEST_WEIGHT = 0.2
 """How much the newest service time counts in the moving average."""
@@ -44,11 +44,14 @@ class Ticket:
         self._started: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def leave(self) -> None:
-        """Give the slot back, or leave the line.  Neither callback is called after it; more than once is harmless."""
+    def leave(self, *, finished: bool = False) -> None:
+        """Give the slot back, or leave the line.  Neither callback is called after it; more than once is harmless.
+
+        `finished`: the call came to its proper end, so that the time it took says how long calls take.
+        """
         slots, self._slots = self._slots, None
         if slots is not None:
-            slots._leave(self)
+            slots._leave(self, finished=finished)
 
 
 class Slots:
@@ -90,14 +93,15 @@ class Slots:
         ticket._started = self._clock.time()
         ticket._on_turn()
 
-    def _leave(self, ticket: Ticket) -> None:
+    def _leave(self, ticket: Ticket, *, finished: bool) -> None:
         if ticket._timer is not None:
             ticket._timer.cancel()
         if ticket._started is None:
             del self._line[ticket]
             return
         self.running -= 1
-        self._learn(self._clock.time() - ticket._started)
+        if finished:
+            self._learn(self._clock.time() - ticket._started)
         self._admit()
 
     def _admit(self) -> None:

@@ -37,6 +37,9 @@ HEALTH_SECONDS = 10.0
 """Long, because a busy engine on a loaded machine answers late and must not be killed for it."""
 
 HEALTH_MISSES = 3
+STALL_HEALTH_SECONDS = 3.0
+"""Shorter, because a call that was not answered in time is a reason for doubt already."""
+
 FIRST_LOAD_GUESS = 2.0
 FAILED_RETRY_AFTER = 120
 log = logging.getLogger("cloche.engine")
@@ -105,7 +108,8 @@ class Engine:
         raise NotReady(f"The model {self.name} is {self.state.value}: {self.detail}.", retry_after=seconds)
 
     def stalled(self) -> None:
-        """A call has got no byte for `stall_seconds`: kill the engine and start it again."""
+        """A call was not answered in time: ask the engine for its health at once, and start it again if it fails
+        that too.  The fault may be that call's alone, and the engine has others to answer."""
         if self.state is State.READY:
             self._stall.set()
 
@@ -186,8 +190,11 @@ class Engine:
             await asyncio.gather(*watchers, return_exceptions=True)
 
     async def _until_stalled(self) -> str:
-        await self._stall.wait()
-        return "killed because a call got no answer"
+        while True:
+            await self._stall.wait()
+            self._stall.clear()
+            if not await probe.healthy(self._options.socket_path, STALL_HEALTH_SECONDS):
+                return "killed because neither a call nor a health check got an answer"
 
     async def _until_sick(self) -> str:
         misses = 0

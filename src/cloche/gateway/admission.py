@@ -1,6 +1,6 @@
 """Who are you, and may you: from the credentials as sent to a principal.
 
-Three forms are accepted everywhere: `Bearer TOKEN`, `Basic base64("token:" + TOKEN)`, and no other.  A token is
+Two forms are accepted everywhere: `Bearer TOKEN`, `Basic base64("token:" + TOKEN)`, and no other.  A token is
 looked up by its keyed digest, so nothing is compared byte by byte with a secret and timing tells nothing.  About 1.2
 µs.
 """

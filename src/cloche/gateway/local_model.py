@@ -28,14 +28,16 @@ class EngineModel:
             total=_LONGEST_ANSWER,
         )
         address = EngineAddress(engine.origin, engine.api_key, engine.name)
-        self._translator = LocalTranslator(address, max_tokens_default=max_tokens_default)
+        self._translator = LocalTranslator(
+            address, context_length=engine.context_length, max_tokens_default=max_tokens_default
+        )
 
     def check_ready(self) -> None:
         """NotReady unless the engine can take a call."""
         self.engine.check_ready()
 
     def stalled(self) -> None:
-        """A call got no bytes for too long."""
+        """A call was not answered in time."""
         self.engine.stalled()
 
     def encode(self, request: ChatRequest, choice: int) -> HttpCall:

@@ -38,6 +38,6 @@ class Recorder:
                 input_tokens=None if usage is None else usage.prompt_tokens,
                 output_tokens=None if usage is None else usage.completion_tokens,
                 first_byte_ms=None if first_byte is None else round((first_byte - call.started) * 1000, 3),
-                detail=None if problem is None else problem.message,
+                detail=None if problem is None else problem.summary,
             )
         )

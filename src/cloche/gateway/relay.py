@@ -69,22 +69,28 @@ class WholeRelay:
 class StreamRelay:
     """Passes an event stream on while it comes."""
 
-    __slots__ = ("_call", "_refusal", "_stream", "_translator")
+    __slots__ = ("_call", "_may_stream", "_refusal", "_stream", "_translator")
 
     def __init__(self, call: Call, translator: Translator, stream: Stream) -> None:
         self._call = call
         self._translator = translator
         self._stream = stream
         self._refusal: WholeRelay | None = None
+        self._may_stream = False  # the head says JSON, and the first bytes will tell
 
     def on_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         """A stream, or an answer that is none: an error status, or JSON where events should be."""
         if status != 200 or headers.get(b"content-type", b"").startswith(b"application/json"):
             self._refusal = _NoStream(self._call, self._translator)
             self._refusal.on_head(status, headers)
+            self._may_stream = status == 200
 
     def on_data(self, data: bytes) -> None:
         """Pass on what can pass; end the call when the stream ends or breaks."""
+        if self._may_stream:
+            self._may_stream = False
+            if data.startswith((b"data:", b":", b"event:")):
+                self._refusal = None  # events under the content type of JSON: it happens
         if self._refusal is not None:
             self._refusal.on_data(data)
             return

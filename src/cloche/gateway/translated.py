@@ -1,8 +1,10 @@
 """One call on a local model: each choice is a request of its own, whose chunks are put together for the client.
 
 The engine is always asked for a stream, also for an answer in one piece: only then does it notice within a tenth of a
-second that nobody listens any more.  Each choice waits for its place in the engine.  `n` choices are `n` requests,
-because the engine counts the tokens of one choice only; prompt tokens are counted once, completion tokens are added up.
+second that nobody listens any more.  `n` choices are `n` requests, because the engine counts the tokens of one choice
+only; prompt tokens are counted once, completion tokens are added up.  However many choices a call has, it takes one
+place in the queue and one slot of the engine, in which they are made one after another: a call can neither wait behind
+itself nor crowd out others.
 """
 
 from __future__ import annotations
@@ -28,15 +30,19 @@ _MAX_REFUSAL = 64 * 1024
 
 
 class LocalRun:
-    """The whole call: starts the choices, merges their chunks, ends when all have ended or one has failed."""
+    """The whole call: makes one choice after another, ends when all have ended or one has failed."""
 
     __slots__ = (
         "_assembly",
         "_call",
-        "_choices",
+        "_exchange",
+        "_finished",
+        "_http_calls",
         "_identity",
-        "_open",
+        "_paused",
+        "_send",
         "_separate_usage",
+        "_ticket",
         "_usage",
         "model",
         "request",
@@ -47,43 +53,54 @@ class LocalRun:
         self.request = request
         self._call = call
         self._identity = identity
-        count = request.params.n or 1
-        self._assembly = None if call.stream else Assembly(count)
+        self._assembly = None if call.stream else Assembly(request.params.n or 1)
         options = request.params.stream_options
         self._separate_usage = options is not None and options.include_usage
         self._usage: Usage | None = None
-        self._choices = [_ChoiceRun(self, index) for index in range(count)]
-        self._open = count
+        self._http_calls: list[HttpCall] = []
+        self._finished = 0  # choices, and so the index of the one that is under way
+        self._ticket: Ticket | None = None
+        self._exchange: Exchange | None = None
+        self._paused = False
 
     def start(self, send: Send) -> None:
-        """Queue every choice.  A Problem if the engine is not ready, cannot do what is asked, or is too busy."""
+        """Queue the call.  A Problem if the engine is not ready, cannot do what is asked, or is too busy."""
         self.model.check_ready()
-        calls = [self.model.encode(self.request, index) for index in range(len(self._choices))]
+        self._http_calls = [self.model.encode(self.request, index) for index in range(self.request.params.n or 1)]
         self._call.source = self
-        try:
-            for choice, http_call in zip(self._choices, calls, strict=True):
-                choice.start(http_call, send)
-        except Problem:
-            self.cancel()
-            raise
+        self._send = send
+        self._ticket = self.model.gate.enter(self._ask, self.fail)
+
+    def _ask(self) -> None:
+        """Ask the engine for the next choice."""
+        receiver = _ChoiceRun(self, self._finished)
+        self._exchange = self._send(self._http_calls[self._finished], receiver, self.model.timeouts)
+        if self._paused:
+            self._exchange.pause()
 
     def pause(self) -> None:
         """The client is slow."""
-        for choice in self._choices:
-            if choice.exchange is not None:
-                choice.exchange.pause()
+        self._paused = True
+        if self._exchange is not None:
+            self._exchange.pause()
 
     def resume(self) -> None:
         """The client has caught up."""
-        for choice in self._choices:
-            if choice.exchange is not None:
-                choice.exchange.resume()
+        self._paused = False
+        if self._exchange is not None:
+            self._exchange.resume()
 
     def cancel(self) -> None:
-        """Free the engine of everything that belongs to this call.  The last choices leave the queue first, so that
-        none of them gets the place of an earlier one."""
-        for choice in reversed(self._choices):
-            choice.cancel()
+        """Free the engine, or the place in its queue."""
+        if self._exchange is not None:
+            self._exchange.cancel()
+        self._leave(finished=False)
+
+    def _leave(self, *, finished: bool) -> None:
+        self._exchange = None
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            ticket.leave(finished=finished)
 
     # ---------------------------------------------------------------- from the choices
 
@@ -101,30 +118,49 @@ class LocalRun:
             self._call.send(sse.encode(openai.write_role(self._identity, index)))
 
     def choice_ended(self, last: Chunk) -> None:
-        """A choice is finished; `last` has its finish reason and its own usage."""
+        """A choice is finished; `last` has its finish reason and its own usage.  Make the next one, or end the call."""
         self._add_usage(last.usage)
-        self._open -= 1
+        self._finished += 1
+        complete = self._finished == len(self._http_calls)
+        if complete:
+            self._leave(finished=True)
         if self._assembly is not None:
             self._assembly.add(last)
-            if self._open == 0:
+            if complete:
                 self._answer(self._assembly)
+        else:
+            self._send_last(last, complete=complete)
+        if not complete:
+            self._ask()
+
+    def _send_last(self, last: Chunk, *, complete: bool) -> None:
+        """The last chunk of a choice, and the end of the stream if it is `complete`."""
+        with_usage = self._usage if complete and not self._separate_usage else None
+        payloads = [openai.write_chunk(msgspec.structs.replace(last, usage=with_usage), self._identity)]
+        if not complete:
+            self._call.send(sse.encode_all(payloads))
             return
-        with_usage = self._usage if self._open == 0 and not self._separate_usage else None
-        last = msgspec.structs.replace(last, usage=with_usage)
-        payloads = [openai.write_chunk(last, self._identity)]
-        if self._open == 0:
-            if self._separate_usage and self._usage is not None:
-                payloads.append(openai.write_usage(self._usage, self._identity))
-            payloads.append(sse.DONE)
-        self._call.send(sse.encode_all(payloads))
-        if self._open == 0:
-            self._call.finish(self._usage)
+        if self._separate_usage and self._usage is not None:
+            payloads.append(openai.write_usage(self._usage, self._identity))
+        self._call.send(sse.encode_all([*payloads, sse.DONE]))
+        self._call.finish(self._usage)
 
     def fail(self, problem: Problem) -> None:
-        """One choice has failed, and with it the call."""
+        """The call has lost its place, or one of its choices has failed, and with it the call."""
         self._call.usage = self._usage
         self._call.fail(problem)
         self.cancel()
+
+    def lose(self, problem: Problem) -> None:
+        """The connection to the engine gave out."""
+        if isinstance(problem, ProviderTimeout):
+            self.model.stalled()
+        # Another try is worth while if the client has got nothing yet: the engine is started again.
+        if isinstance(problem, ProviderUnreachable) or (
+            isinstance(problem, ProviderBroken) and not self._call.streaming
+        ):
+            problem = NotReady("the model is restarting; try again in a moment", retry_after=1)
+        self.fail(problem)
 
     def _answer(self, assembly: Assembly) -> None:
         response = assembly.response()
@@ -143,39 +179,18 @@ class LocalRun:
 
 
 class _ChoiceRun:
-    """One choice: waits for its turn, calls the engine, decodes what comes."""
+    """One choice: decodes what the engine answers."""
 
-    __slots__ = ("_begun", "_decoder", "_headers", "_index", "_refusal", "_run", "_status", "_ticket", "exchange")
+    __slots__ = ("_begun", "_decoder", "_headers", "_index", "_refusal", "_run", "_status")
 
     def __init__(self, run: LocalRun, index: int) -> None:
         self._run = run
         self._index = index
         self._decoder: Decoder = run.model.decoder(run.request, index)
-        self._ticket: Ticket | None = None
-        self.exchange: Exchange | None = None
         self._status = 0
         self._headers: dict[bytes, bytes] = {}
         self._refusal = b""
         self._begun = False
-
-    def start(self, http_call: HttpCall, send: Send) -> None:
-        """Take a place in the queue; call the engine when it is this choice's turn."""
-
-        def on_turn() -> None:
-            self.exchange = send(http_call, self, self._run.model.timeouts)
-
-        self._ticket = self._run.model.gate.enter(on_turn, self._run.fail)
-
-    def cancel(self) -> None:
-        """Leave the queue or the engine."""
-        if self.exchange is not None:
-            self.exchange.cancel()
-        self._leave()
-
-    def _leave(self) -> None:
-        self.exchange = None
-        if self._ticket is not None:
-            self._ticket.leave()
 
     # ---------------------------------------------------------------- from upstream/
 
@@ -204,7 +219,6 @@ class _ChoiceRun:
         except Problem as problem:
             self._run.fail(problem)
             return
-        self._leave()
         self._pass(rest)
         if not self._begun:  # an empty answer
             self._run.begin(self._index)
@@ -212,12 +226,7 @@ class _ChoiceRun:
 
     def on_failure(self, problem: Problem) -> None:
         """The engine died or does not answer."""
-        if isinstance(problem, ProviderTimeout):
-            self._run.model.stalled()
-        # A dying engine may still take a connection, and then breaks it without a word.
-        if isinstance(problem, ProviderUnreachable) or (isinstance(problem, ProviderBroken) and not self._status):
-            problem = NotReady("the model is restarting; try again in a moment", retry_after=1)
-        self._run.fail(problem)
+        self._run.lose(problem)
 
     def _pass(self, chunks: list[Chunk]) -> None:
         if chunks and not self._begun:

@@ -26,6 +26,15 @@ _BY_MODEL = frozenset(
 _PREFIX = "/serving-endpoints/"
 _SUFFIX = "/invocations"
 
+_MAX_REMEMBERED = 256
+"""Bytes of a URL that is remembered: anybody may send URLs of 64 KiB, before any token is looked at."""
+
+Target = tuple[str, str | None, str | None]
+
+
+class _NoChat(Exception):
+    """The URL is none of a chat call."""
+
 
 def read_ask(url: bytes, headers: list[tuple[bytes, bytes]]) -> Ask | None:
     """What a POST to `url` asks for; None if it is no chat call.  Header names are lower case."""
@@ -33,9 +42,21 @@ def read_ask(url: bytes, headers: list[tuple[bytes, bytes]]) -> Ask | None:
     return None if target is None else Ask(*target, dict(headers))
 
 
-@lru_cache(maxsize=1024)
-def match(url: bytes) -> tuple[str, str | None, str | None] | None:
+def match(url: bytes) -> Target | None:
     """(path, endpoint, entity) of a chat URL; the endpoint is None where the body names it; None for any other URL."""
+    try:
+        return _remembered(url) if len(url) <= _MAX_REMEMBERED else _read(url)
+    except _NoChat:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _remembered(url: bytes) -> Target:
+    """As `_read`; an exception is not remembered."""
+    return _read(url)
+
+
+def _read(url: bytes) -> Target:
     path = url.partition(b"?")[0].decode("latin-1")
     if not path.startswith("/"):
         path = urlsplit(path).path  # absolute form: POST http://host/path
@@ -43,7 +64,7 @@ def match(url: bytes) -> tuple[str, str | None, str | None] | None:
     if bare in _BY_MODEL:
         return path, None, None
     if not (bare.startswith(_PREFIX) and bare.endswith(_SUFFIX)):
-        return None
+        raise _NoChat
     parts = bare[len(_PREFIX) : -len(_SUFFIX)].split("/")
     if "%" in bare:
         parts = [unquote(part) for part in parts]
@@ -51,4 +72,4 @@ def match(url: bytes) -> tuple[str, str | None, str | None] | None:
         return path, parts[0], None
     if len(parts) == 3 and parts[1] == "served-models" and parts[0] and parts[2]:
         return path, parts[0], parts[2]
-    return None
+    raise _NoChat

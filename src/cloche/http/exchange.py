@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from cloche.domain.errors import BadRequest, Problem
+from cloche.domain.errors import BadRequest, LimitExceeded, Problem
 
 if TYPE_CHECKING:
     from cloche.gateway.call import Call
@@ -42,6 +42,7 @@ class ChatExchange:
         "disconnected",
         "encoding",
         "keep_alive",
+        "kept",
         "message_event",
         "more_body",
         "on_turn",
@@ -67,6 +68,7 @@ class ChatExchange:
         self.waits_for_continue = False  # the client sends its body when it is told to
         self.pieces: list[bytes] = []
         self.size = 0
+        self.kept = 0  # bytes in `pieces`, which count against what all connections may hold
         self.problem: Problem | None = None
         self.call: Call = protocol.lane.gateway.open(ask, self)
 
@@ -75,14 +77,26 @@ class ChatExchange:
     def take(self, piece: bytes) -> None:
         """A piece of the body.  What is refused anyway is read to its end but not kept."""
         self.size += len(piece)
-        limit = self.protocol.lane.max_body
+        lane = self.protocol.lane
+        limit = lane.max_body
         if self.size > limit:
-            self.pieces.clear()
+            self.release()
             self.problem = self.problem or too_large(limit)
             if self.size > 4 * limit:
                 self.refuse(self.problem)
         elif self.problem is None and self.call.problem is None:
             self.pieces.append(piece)
+            self.kept += len(piece)
+            lane.unread += len(piece)
+            if lane.unread > lane.max_unread:
+                self.release()
+                self.problem = LimitExceeded("this server is reading too many large requests at once", retry_after=1)
+
+    def release(self) -> None:
+        """The body, or what has come of it, is not kept here any longer."""
+        self.pieces = []
+        self.protocol.lane.unread -= self.kept
+        self.kept = 0
 
     def refuse(self, problem: Problem) -> None:
         """The request cannot or should not be read to its end: answer that, and close the connection after it."""
@@ -94,6 +108,8 @@ class ChatExchange:
 
     def start(self) -> None:
         """The body is complete and the connection is ours: answer."""
+        pieces = self.pieces
+        self.release()
         if self.response_complete:
             return
         call = self.call
@@ -101,9 +117,7 @@ class ChatExchange:
         if problem is not None:
             call.fail(problem)
             return
-        pieces = self.pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self.pieces = []
         lane = self.protocol.lane
         if self.encoding:
             lane.answer_compressed(self, body)
@@ -119,7 +133,7 @@ class ChatExchange:
         head = b"".join(
             (
                 STATUS_LINE[status],
-                self.protocol.lane.default_headers(self.protocol),
+                self.protocol.lane.default_headers(self.protocol.server_state),
                 _JSON,
                 headers,
                 self._ids(),
@@ -138,7 +152,7 @@ class ChatExchange:
             b"".join(
                 (
                     STATUS_LINE[200],
-                    self.protocol.lane.default_headers(self.protocol),
+                    self.protocol.lane.default_headers(self.protocol.server_state),
                     _STREAM,
                     headers,
                     self._ids(),

@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 
 from cloche.domain.access import Principal
-from cloche.domain.errors import BadRequest, EndpointNotFound
+from cloche.domain.errors import BadRequest, EndpointNotFound, NotReady
 from cloche.http.context import Answer, Context
 from cloche.wire import admin, serving
 
@@ -27,11 +27,14 @@ async def health(context: Context, request: Request, principal: Principal | None
 
 
 async def ready(context: Context, request: Request, principal: Principal | None) -> Answer:
-    """Whether a query would work: 503 as long as an endpoint cannot serve."""
+    """Whether a query would work: 503 as long as an endpoint cannot serve.  How many, but no names: anybody may ask."""
     endpoints = [compiled.endpoint for compiled in context.slot.current().endpoints.values()]
-    waiting = [endpoint.name for endpoint in endpoints if not context.status(endpoint).ready]
-    body = msgspec.json.encode({"status": "not ready" if waiting else "ok", "not_ready": waiting})
-    return Answer(body, 503 if waiting else 200, (("retry-after", "1"),) if waiting else ())
+    waiting = sum(not context.status(endpoint).ready for endpoint in endpoints)
+    if not waiting:
+        return _json({"status": "ok", "not_ready": 0})
+    message = f"{waiting} of {len(endpoints)} endpoints cannot serve now"
+    error = {"error_code": NotReady.code, "message": message, "status": "not ready", "not_ready": waiting}
+    return Answer(msgspec.json.encode(error), NotReady.status, (("retry-after", "1"),))
 
 
 async def host_metadata(context: Context, request: Request, principal: Principal | None) -> Answer:

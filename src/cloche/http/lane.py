@@ -10,6 +10,7 @@ same calls through ASGI.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import httptools
@@ -18,63 +19,23 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from cloche.codec import compression
 from cloche.domain.errors import BadRequest, Problem, RequestTimeout
-from cloche.gateway.pipeline import Ask, Gateway
+from cloche.gateway.call import new_id
+from cloche.gateway.pipeline import Ask
 from cloche.http.chat_paths import read_ask
 from cloche.http.exchange import ChatExchange, too_large
-from cloche.http.handlers import MAX_BODY
+from cloche.http.head import HEAD_TOO_LARGE, MAX_HEAD, fault_in
+from cloche.http.shared import Lane
+from cloche.telemetry import CallRecord
 from cloche.wire import errors
-
-MAX_HEAD = 64 * 1024
-"""Bytes of request line and headers; uvicorn's httptools protocol has no bound of its own."""
 
 MIN_BODY_RATE = 32 * 1024
 """Bytes a second: a client that sends its body more slowly runs out of time."""
 
-_FRAMING = 8
-"""Bytes on the wire for one byte of body, at most: a body may come in chunks of one byte, and end in trailers."""
-
 _MAX_QUEUED = 16
 """Requests that may wait on a connection for the answers before them, with up to 64 KiB of body each."""
 
-_VERSIONS = ("1.1", "1.0")
-
-
-class Lane:
-    """What all connections of one server share."""
-
-    def __init__(self, gateway: Gateway, *, max_body: int, read_seconds: float) -> None:
-        self.gateway = gateway
-        self.max_body = max_body
-        self.read_seconds = read_seconds
-        self.body_room = _FRAMING * max(max_body, MAX_BODY) + MAX_HEAD
-        self._headers: Any = None
-        self._rendered = b""
-
-    def default_headers(self, protocol: LaneProtocol) -> bytes:
-        """uvicorn's default headers (the date), rendered when uvicorn renews them and not before."""
-        headers = protocol.server_state.default_headers
-        if headers is not self._headers:
-            self._headers = headers
-            self._rendered = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-        return self._rendered
-
-    def answer_compressed(self, exchange: ChatExchange, body: bytes) -> None:
-        """Inflate first; a body that cannot be is the caller's fault."""
-        try:
-            body = compression.decompress(body, exchange.encoding, self.max_body)
-        except Problem as problem:
-            exchange.call.fail(problem)
-            return
-        self.gateway.answer(exchange.call, exchange.ask, body)
-
-    def check_deadlines(self, state: ServerState) -> None:
-        """Close the connections whose request takes too long to come.  Called once a second."""
-        connections: list[Any] = list(state.connections)
-        for connection in connections:
-            if isinstance(connection, LaneProtocol):
-                connection.check_deadline()
+_MAX_LOGGED_PATH = 1024
 
 
 class LaneProtocol(HttpToolsProtocol):
@@ -98,6 +59,11 @@ class LaneProtocol(HttpToolsProtocol):
         self._fault = _NO_HTTP
         self._reading_since = self.loop.time()  # when the request now being read began; 0 while none is
         self._idle_since = 0.0  # when the last answer was complete
+        self._answering = False  # an answer is under way, of the lane or of ASGI
+        self._advancing = False  # `_advance` is at work
+        self._unsent = 0  # bytes that waited for the client to read when `check_deadline` last looked
+        self._unsent_since = 0.0  # when they last became fewer
+        self.url = b""
 
     # ---------------------------------------------------------------- bytes in
 
@@ -119,7 +85,7 @@ class LaneProtocol(HttpToolsProtocol):
             self._refuse(BadRequest(self._fault))
         else:
             if self._room < 0:
-                self._refuse(BadRequest(_HEAD_TOO_LARGE if not self._in_body else "the body has too much framing"))
+                self._refuse(BadRequest(HEAD_TOO_LARGE if not self._in_body else "the body has too much framing"))
 
     def on_message_begin(self) -> None:
         """A request begins.  uvicorn would build its ASGI scope now; the lane waits until it knows who will need it."""
@@ -141,29 +107,21 @@ class LaneProtocol(HttpToolsProtocol):
         exchange = self._open(ask)
         before = self.cycle
         self.cycle = exchange  # type: ignore[assignment] # it has what uvicorn uses
-        if before is None or before.response_complete:
+        if (before is None or before.response_complete) and not self.flow.write_paused:
             self._start_asgi_task(exchange, self.app)
         else:
             self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]
             self._hold_back()
 
     def _check_head(self, fields: dict[bytes, bytes]) -> None:
-        """Refuse what the parser lets pass and RFC 9112 does not: two servers could read it differently."""
-        version = self.parser.get_http_version()
-        coding = fields.get(b"transfer-encoding")
-        if version not in _VERSIONS:
-            self._fault = f"HTTP/{version} is not served; use HTTP/1.1"
-        elif b"host" not in fields and version == "1.1":
-            self._fault = "an HTTP/1.1 request must have a Host header"
-        elif coding is not None and coding.lower() != b"chunked":
-            self._fault = "the only Transfer-Encoding that is served is 'chunked'"
-        elif len(fields) < len(self.headers) and (repeated := _repeated(self.headers)):
-            self._fault = f"the header {repeated.decode()} is given twice"
-        elif self._room < 0 and len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
-            self._fault = _HEAD_TOO_LARGE
-        else:
-            return
-        raise httptools.HttpParserError(self._fault)  # only this makes the parser stop
+        """Make the parser stop, which only its own error does, at a head that is not served."""
+        fault = fault_in(self.parser.get_http_version(), self.headers, fields)
+        if fault is None and self._room < 0:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            fault = HEAD_TOO_LARGE if size > MAX_HEAD else None
+        if fault is not None:
+            self._fault = fault
+            raise httptools.HttpParserError(fault)
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Serve a request as if it had not offered another protocol, which Java's HTTP client does with every one.
@@ -191,8 +149,11 @@ class LaneProtocol(HttpToolsProtocol):
             self._hold_back()
 
     def _hold_back(self) -> None:
-        """Read on while little is queued, unlike uvicorn: whoever does not read does not notice that a client left."""
-        if len(self.pipeline) < _MAX_QUEUED:
+        """Read on while little is queued, unlike uvicorn: whoever does not read does not notice that a client left.
+
+        Not from a client that does not read itself: each of its requests would add an answer to those that wait.
+        """
+        if len(self.pipeline) < _MAX_QUEUED and not self.flow.write_paused:
             self.flow.resume_reading()
         else:
             self.flow.pause_reading()
@@ -218,7 +179,8 @@ class LaneProtocol(HttpToolsProtocol):
         return exchange
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        """uvicorn calls this when the answers before `cycle` are complete."""
+        """Called, by uvicorn too, when the answers before `cycle` are complete."""
+        self._answering = True
         if isinstance(cycle, Problem):
             self._write_refusal(cycle)
         elif not isinstance(cycle, ChatExchange):
@@ -249,6 +211,7 @@ class LaneProtocol(HttpToolsProtocol):
         self._in_body = False
         self._room = MAX_HEAD
         self._reading_since = 0.0
+        self.url = b""
         cycle: Any = self.cycle
         if not isinstance(cycle, ChatExchange):
             super().on_message_complete()
@@ -269,16 +232,33 @@ class LaneProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """As uvicorn's, but an idle connection is closed by `check_deadline`: a timer for every answer costs 2.5 µs."""
-        if self.pipeline or self.transport.is_closing():
-            super().on_response_complete()
-            return
         self.server_state.total_requests += 1
-        self.flow.resume_reading()
+        self._answering = False
+        if self.transport.is_closing():
+            return
         self._idle_since = self.loop.time()
+        if self.pipeline:
+            self._advance()
+        else:
+            self._hold_back()
+
+    def _advance(self) -> None:
+        """Start what is queued until an answer takes time.  Nothing while the client does not read: see `_hold_back`.
+
+        A loop, where uvicorn goes one call deeper for each answer.
+        """
+        if self._advancing:
+            return
+        self._advancing = True
+        while self.pipeline and not (self._answering or self.flow.write_paused) and not self.transport.is_closing():
+            self._start_asgi_task(*self.pipeline.pop())
+        self._advancing = False
+        self._hold_back()
 
     def pause_writing(self) -> None:
-        """The client reads more slowly than the answer comes."""
+        """The client reads more slowly than the answers come."""
         super().pause_writing()
+        self._hold_back()
         if self._active is not None:
             self._active.call.slow()
 
@@ -287,6 +267,7 @@ class LaneProtocol(HttpToolsProtocol):
         super().resume_writing()
         if self._active is not None:
             self._active.call.caught_up()
+        self._advance()
 
     def _refuse(self, problem: Problem) -> None:
         """Read no more.  What was wrong is said when the answers before it are complete, and the connection closed."""
@@ -307,18 +288,41 @@ class LaneProtocol(HttpToolsProtocol):
             self._write_refusal(problem)
 
     def _write_refusal(self, problem: Problem) -> None:
+        """Answer what never became a call: with an id and a line in the log, like every other request."""
+        now, call_id = self.loop.time(), new_id()
         body = errors.body(problem)
-        head = b"%b%bcontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-        self.transport.write(head % (STATUS_LINE[problem.status], self.lane.default_headers(self), len(body)) + body)
+        fields = (
+            f"content-type: application/json\r\nx-request-id: {call_id}\r\ndatabricks-request-id: {call_id}\r\n"
+            f"connection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        default = self.lane.default_headers(self.server_state)
+        self.transport.write(b"".join((STATUS_LINE[problem.status], default, fields.encode(), body)))
         self.transport.close()
+        self.lane.record(
+            CallRecord(
+                time=time.time(),
+                request_id=call_id,
+                method=self.parser.get_method().decode() if self.url else "-",
+                path=self.url.partition(b"?")[0][:_MAX_LOGGED_PATH].decode("latin-1") or "-",
+                status=problem.status,
+                duration_ms=round((now - (self._reading_since or now)) * 1000, 3),
+                outcome="error",
+                error_code=problem.code,
+                detail=problem.message,
+            )
+        )
 
     # ---------------------------------------------------------------- the end
 
     def check_deadline(self) -> None:
-        """Close the connection if the request now being read is late, or none has come for long."""
-        if self._refused or self.transport is None or self.transport.is_closing():
+        """Close the connection if the request now being read is late, none has come for long, or nobody reads."""
+        if self.transport is None:
             return
         since, now = self._reading_since, self.loop.time()
+        if self._nobody_reads(now):
+            self.transport.abort()
+        if self._refused or self.transport.is_closing():
+            return
         cycle: Any = self.cycle
         if since == 0.0:
             if cycle.response_complete and now - self._idle_since > self.timeout_keep_alive:
@@ -335,12 +339,24 @@ class LaneProtocol(HttpToolsProtocol):
         else:
             self._refuse(RequestTimeout("the request did not come to its end in time"))
 
+    def _nobody_reads(self, now: float) -> bool:
+        """Whether the client has not taken one byte of complete answers for as long as it may take to send a request.
+
+        A stream may wait: its provider waits with it.
+        """
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent < self._unsent or not self._unsent or self._active is not None:
+            self._unsent_since = now
+        self._unsent = unsent
+        return now - self._unsent_since > self.lane.read_seconds
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: stop what it asked for."""
         queued: list[Any] = [cycle for cycle, _ in self.pipeline]
         for exchange in (self._active, self.cycle, *queued):
             if isinstance(exchange, ChatExchange):
                 exchange.response_complete = True
+                exchange.release()
                 exchange.call.hang_up()
         self._active = None
         super().connection_lost(exc)
@@ -362,15 +378,3 @@ class _Dropped:
 
 _DROPPED = _Dropped()
 _NO_HTTP = "this is not a valid HTTP request"
-_HEAD_TOO_LARGE = "the request line and headers are larger than 64 KiB"
-_SINGLE = frozenset((b"host", b"content-length", b"authorization", b"content-encoding", b"transfer-encoding"))
-
-
-def _repeated(headers: list[tuple[bytes, bytes]]) -> bytes | None:
-    """A header that may be given only once and is given twice; names are lower case."""
-    seen: set[bytes] = set()
-    for name, _ in headers:
-        if name in seen and name in _SINGLE:
-            return name
-        seen.add(name)
-    return None

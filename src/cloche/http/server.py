@@ -7,6 +7,7 @@ import contextlib
 import functools
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -14,7 +15,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from cloche.gateway.pipeline import KEEP_ALIVE_SECONDS, Gateway
-from cloche.http.lane import Lane, LaneProtocol
+from cloche.http.lane import LaneProtocol
+from cloche.http.shared import Lane
 
 _LAST_WORDS_SECONDS = 2
 """After the drain: time for the error events of what was not finished to reach their clients."""
@@ -23,12 +25,37 @@ _TICKS_A_SECOND = 10
 """uvicorn's main loop calls `on_tick` that often."""
 
 
+class UnusableTls(Exception):
+    """Why certificate and key cannot be used, in words for the operator."""
+
+
 class TlsFiles:
-    """Certificate chain and key, as PEM files."""
+    """Certificate chain and key, as PEM files.  Raises UnusableTls, naming the file, for what cannot be served with."""
 
     def __init__(self, cert: str, key: str) -> None:
         self.cert = cert
         self.key = key
+        self._check()
+
+    def _check(self) -> None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(self.cert)
+        except OSError as error:  # ssl's own errors are OSErrors, too
+            raise UnusableTls(f"tls_cert: {self.cert} is no certificate chain in PEM form: {_told(error)}") from None
+        try:
+            # A password would be asked for at the terminal, which a server has none of.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.cert, self.key, password="")
+        except OSError as error:
+            raise UnusableTls(
+                f"tls_key: {self.key} is no private key in PEM form, without a password, "
+                f"of the certificate in {self.cert}: {_told(error)}"
+            ) from None
+
+
+def _told(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "unreadable").lower().replace("_", " ")
+    return error.strerror or "unreadable"
 
 
 class ServerOptions:
@@ -45,7 +72,6 @@ class Server(uvicorn.Server):
     """Serves on one socket until a signal comes, then drains."""
 
     def __init__(self, app: ASGIApp, lane: Lane, gateway: Gateway, options: ServerOptions) -> None:
-        self._lane = lane
         self._gateway = gateway
         self._drain_seconds = options.drain
         tls = options.tls
@@ -79,10 +105,16 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
         if counter % _TICKS_A_SECOND == 0:
-            self._lane.check_deadlines(self.server_state)
+            self._check_deadlines()
         if counter % round(KEEP_ALIVE_SECONDS * _TICKS_A_SECOND) == 0:
             self._gateway.keep_alive()
         return await super().on_tick(counter)
+
+    def _check_deadlines(self) -> None:
+        """Close the connections whose client takes too long to send or to read."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, LaneProtocol):
+                connection.check_deadline()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new calls, let running answers finish, and end those that take too long with an error event."""

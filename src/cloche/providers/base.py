@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from cloche.codec import json_text
 from cloche.domain.chat import ChatRequest, Chunk
 from cloche.domain.errors import (
     Problem,
@@ -75,9 +76,8 @@ def read_settings(kind: type[Config], settings: dict[str, Any], group: str) -> C
     try:
         return msgspec.convert(settings, kind)
     except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$")
-        path = f"{group}{path.rstrip('`')}" if path else group
-        raise InvalidSettings([(path, what[:1].lower() + what[1:].replace("`", "'"))]) from None
+        path, what = json_text.explain(error)
+        raise InvalidSettings([(f"{group}.{path}" if path else group, what)]) from None
 
 
 def credential(settings: Any, name: str, group: str, *, required: bool = True) -> str | None:
@@ -147,9 +147,13 @@ _CODES_OF_OUR_ACCOUNT = frozenset(("insufficient_quota", "billing_hard_limit_rea
 
 
 def refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
-    """The Problem that an OpenAI-shaped refusal means; its message says which provider spoke."""
+    """The Problem that an OpenAI-shaped refusal means; its message says which provider spoke.
+
+    The provider's own words go to the caller and not into the log: many services quote the prompt in them.
+    """
     message, code, _ = _read_error(body)
-    said = f"{provider} answered {status}" + (f": {message}" if message else "")
+    summary = f"{provider} answered {status}"
+    said = summary + (f": {message}" if message else "")
     retry_after = _retry_after(headers)
     exhausted = status == 402 or code in _CODES_OF_OUR_ACCOUNT
     if status in (401, 403) or exhausted:
@@ -157,14 +161,14 @@ def refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes
         what = "says that the account is exhausted" if exhausted else "rejected the credentials of this served entity"
         return ProviderCredentials(f"{provider} {what} (status {status}); its operator must mend that")
     if status == 429:
-        return ProviderBusy(said, retry_after=retry_after or 1)
+        return ProviderBusy(said, retry_after=retry_after, summary=summary)
     if status == 408 or status == 504:
-        return ProviderTimeout(said)
+        return ProviderTimeout(said, summary=summary)
     if status in (503, 529):
-        return ProviderUnavailable(said, retry_after=retry_after or 1)
+        return ProviderUnavailable(said, retry_after=retry_after, summary=summary)
     if 400 <= status < 500:
-        return ProviderRefused(said, status=_REFUSED_AS.get(status, 400))
-    return ProviderBroken(said)
+        return ProviderRefused(said, status=_REFUSED_AS.get(status, 400), summary=summary)
+    return ProviderBroken(said, summary=summary)
 
 
 def _retry_after(headers: dict[bytes, bytes]) -> int | None:

@@ -32,7 +32,12 @@ from cloche.providers.schema_limits import check_schema
 _encode = msgspec.json.Encoder().encode
 
 _KNOWN_FIELDS = frozenset(ChatParams.__struct_fields__)
-MAX_CHOICES = 16
+MAX_CHOICES = 5
+MAX_TOOLS = 32
+MAX_TOKEN_LENGTH = 32
+"""Characters.  No vocabulary has tokens that are so long on average; the engine must not spend minutes on counting the
+tokens of what cannot fit."""
+
 _SAMPLING = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "stop")
 
 Forced = Literal["no", "named", "calls", "tags"]
@@ -49,13 +54,15 @@ class EngineAddress(Struct, frozen=True):
 
 
 class LocalTranslator:
-    """A model on one engine.  `max_tokens_default` bounds answers whose request sets no bound of its own."""
+    """A model on one engine.  `context_length`: tokens for prompt and answer together; `max_tokens_default` bounds
+    answers whose request sets no bound of its own."""
 
-    def __init__(self, address: EngineAddress, *, max_tokens_default: int) -> None:
+    def __init__(self, address: EngineAddress, *, context_length: int, max_tokens_default: int) -> None:
         self.model = address.model
         self._origin = address.origin
         headers = {"authorization": f"Bearer {address.api_key}", "connection": "close"}
         self._head = render_head(address.origin, "/v1/chat/completions", headers)
+        self._context_length = context_length
         self._max_tokens_default = max_tokens_default
 
     def encode(self, request: ChatRequest, choice: int) -> HttpCall:
@@ -63,7 +70,7 @@ class LocalTranslator:
         params = request.params
         check(request)
         body: dict[str, Any] = {
-            "messages": tool_text.render(params.messages, offered_tools(params)),
+            "messages": self._turns(params),
             "max_tokens": request.max_tokens or self._max_tokens_default,
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -84,6 +91,19 @@ class LocalTranslator:
             body["response_format"] = response_format
         return HttpCall(self._origin, self._head, (_encode(body),))
 
+    def _turns(self, params: ChatParams) -> list[dict[str, str]]:
+        """The conversation for the engine.  BadRequest if it cannot fit, whatever its tokens are."""
+        if len(params.messages) > self._context_length:
+            raise self._too_long(f"{len(params.messages)} messages")
+        turns = tool_text.render(params.messages, offered_tools(params))
+        characters = sum(len(turn["content"]) for turn in turns)
+        if characters > self._context_length * MAX_TOKEN_LENGTH:
+            raise self._too_long(f"{characters} characters, with the tools that are offered,")
+        return turns
+
+    def _too_long(self, what: str) -> BadRequest:
+        return BadRequest(f"messages: {what} cannot fit in {self._context_length} tokens")
+
     def decoder(self, request: ChatRequest, choice: int) -> Decoder:
         """The reader of one choice's answer."""
         params = request.params
@@ -101,8 +121,9 @@ class LocalTranslator:
                 "for prompt and answer together"
             )
         if status == 400:
-            return BadRequest(f"the engine cannot do this: {error.message}")
-        return ProviderBroken(f"the engine answered {status}: {error.message}")
+            return BadRequest(f"the engine cannot do this: {error.message}", summary="the engine cannot do this")
+        summary = f"the engine answered {status}"
+        return ProviderBroken(f"{summary}: {error.message}", summary=summary)
 
 
 class _ErrorDetail(Struct):
@@ -126,6 +147,8 @@ def check(request: ChatRequest) -> None:
     if unknown:
         raise BadRequest(f'Bad request: json: unknown field "{min(unknown)}"')
     _check_text_only(params)
+    if len(params.tools or ()) > MAX_TOOLS:
+        raise BadRequest(f"tools: {len(params.tools or ())} are given, but this model takes at most {MAX_TOOLS}")
     for index, tool in enumerate(params.tools or ()):
         if tool.type != "function":
             raise BadRequest(f"tools[{index}].type: this model takes functions only, not '{tool.type}'")
@@ -178,8 +201,14 @@ def forced(params: ChatParams) -> Forced:
     if isinstance(params.tool_choice, NamedTool):
         return "named"
     if params.tool_choice == "required":
+        # OpenAI's API allows several calls unless told otherwise; of an only function a small model makes no end.
         return "named" if len(tools) == 1 and not params.parallel_tool_calls else "calls"
     return "tags"
+
+
+def _most_calls(params: ChatParams) -> int:
+    """How many calls one answer may hold."""
+    return 1 if params.parallel_tool_calls is False else tool_text.MAX_CALLS
 
 
 def _response_format(params: ChatParams) -> dict[str, Any] | None:
@@ -187,8 +216,7 @@ def _response_format(params: ChatParams) -> dict[str, Any] | None:
     if mode == "named":
         return _by_schema(tool_text.arguments_schema(offered_tools(params)[0]))
     if mode == "calls":
-        at_most = tool_text.MAX_CALLS if params.parallel_tool_calls else 1
-        return _by_schema(tool_text.calls_schema(offered_tools(params), at_most=at_most))
+        return _by_schema(tool_text.calls_schema(offered_tools(params), at_most=_most_calls(params)))
     wanted = params.response_format
     if wanted is None or wanted.type == "text":
         return None
@@ -264,7 +292,7 @@ class LocalDecoder:
         self._tools = tools
         self._top_logprobs = params.top_logprobs or 0
         self._events = sse.Decoder()
-        self._scanner = tool_text.TagScanner({tool.name for tool in tools})
+        self._scanner = tool_text.TagScanner({tool.name for tool in tools}, at_most=_most_calls(params))
         self._buffered: list[str] = []
         self._calls = 0
         self._id = ""
@@ -299,7 +327,7 @@ class LocalDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise ProviderBroken("the engine sent an event that cannot be read") from None
         if event.error is not None:
-            raise ProviderBroken(f"the engine failed: {event.error.message}")
+            raise ProviderBroken(f"the engine failed: {event.error.message}", summary="the engine failed")
         self._id = self._id or event.id
         if event.usage is not None:
             details = event.usage.prompt_tokens_details
@@ -312,7 +340,7 @@ class LocalDecoder:
             if choice.delta.content:
                 self._text(choice.delta.content, _token_records(choice.logprobs, self._top_logprobs), chunks)
             if choice.finish_reason is not None:
-                self._finish = _FINISH.get(choice.finish_reason, "stop")
+                self._finish = _finish(choice.finish_reason)
 
     def _text(self, text: str, logprobs: tuple[dict[str, Any], ...] | None, chunks: list[Chunk]) -> None:
         if self._mode == "no":
@@ -340,6 +368,13 @@ class LocalDecoder:
             delta = ToolCallDelta(index=self._calls, id=call_id, name=name, arguments=arguments)
             chunks.append(Chunk(index=self._choice, tool_calls=(delta,)))
             self._calls += 1
+
+
+def _finish(reason: str) -> FinishReason:
+    """The API's word for the engine's reason to end."""
+    if reason not in _FINISH:
+        raise ProviderBroken(f"the engine ended its answer for an unknown reason, '{reason[:40]}'")
+    return _FINISH[reason]
 
 
 def _token_records(logprobs: _Logprobs | None, top: int) -> tuple[dict[str, Any], ...] | None:

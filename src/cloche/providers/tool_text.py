@@ -8,6 +8,7 @@ call stays text: a call is never made up.
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -35,15 +36,12 @@ def _instructions(tools: list[Function]) -> str:
 def render(messages: list[Message], tools: list[Function]) -> list[dict[str, str]]:
     """The conversation as plain text turns: calls and their results are written into them, tools into the first."""
     turns: list[dict[str, str]] = []
-    for message in messages:
-        role, text = _turn(message)
-        follows_result = message.role == "tool" and turns and turns[-1]["role"] == "user" and turns[-1].get("result")
-        if follows_result:
-            turns[-1]["content"] += "\n" + text
+    for results, group in groupby(messages, lambda message: message.role == "tool"):
+        texts = [_turn(message) for message in group]
+        if results:
+            turns.append({"role": "user", "content": "\n".join(text for _, text in texts)})
         else:
-            turns.append({"role": role, "content": text} | ({"result": "yes"} if message.role == "tool" else {}))
-    for turn in turns:
-        turn.pop("result", None)
+            turns += [{"role": role, "content": text} for role, text in texts]
     if tools:
         if turns and turns[0]["role"] == "system":
             turns[0]["content"] += "\n\n" + _instructions(tools)
@@ -136,12 +134,14 @@ class TagScanner:
     """Splits streamed text into plain text and tagged calls, the same however the text is cut.
 
     Text is held back only while it may be part of a tag, or is blank: blanks that only set calls apart are left out.
+    Calls after the first `at_most` are left out too: they are no text that anybody should read.
     """
 
-    __slots__ = ("_held", "_in_text", "_inside", "_names", "calls")
+    __slots__ = ("_at_most", "_held", "_in_text", "_inside", "_names", "calls")
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(self, names: set[str], *, at_most: int) -> None:
         self._names = names
+        self._at_most = at_most
         self._held = ""
         self._inside = False
         self._in_text = False  # the last that was passed on is text, so that blanks belong to it
@@ -193,8 +193,9 @@ class TagScanner:
         if call is None:
             self._in_text = True
             out.append(OPEN + text + (CLOSE if closed else ""))
-        else:
-            self._in_text = False
+            return
+        self._in_text = False
+        if self.calls < self._at_most:
             self.calls += 1
             out.append(call)
 

@@ -12,6 +12,8 @@ from typing import cast
 
 import msgspec
 
+from cloche.settings.proxy_url import WANTED, read_proxy_url
+
 
 class Kind(msgspec.Struct, frozen=True):
     """What a setting takes: `wants` in words; `parse` reads text; `check` returns the value or raises ValueError."""
@@ -46,6 +48,16 @@ def text(wants: str, pattern: str) -> Kind:
         return value
 
     return Kind(wants, str, check)
+
+
+def proxy() -> Kind:
+    def check(value: object) -> object:
+        if not isinstance(value, str):
+            raise ValueError
+        read_proxy_url(value)
+        return value
+
+    return Kind(WANTED, str, check)
 
 
 def list_of(one: Kind, wants: str) -> Kind:

@@ -102,11 +102,13 @@ def _offers(
 
 def _read(name: str, source: Source, given: object, problems: list[str]) -> object:
     """The value of a field, or None with a line in `problems`.  Files are typed; flags and variables are text."""
-    kind = fields()[name].kind
+    field, kind = fields()[name], fields()[name].kind
     from_file = source.startswith(f"{name} in ")
     try:
         return kind.check(kind.parse(given) if isinstance(given, str) and not from_file else given)
     except ValueError:
+        if field.shared and source in variables(name) and not source.startswith("CLOCHE_"):
+            return given
         told = shown(name, given) if not isinstance(given, list) else ", ".join(map(str, given))
         problems.append(f"{source}: {name} must be {kind.wants}, not {told!r}")
         return None

@@ -14,11 +14,15 @@ from typing import Annotated, Literal, get_type_hints
 
 import msgspec
 
-from cloche.settings.kinds import Kind, list_of, number, path, switch, text, whole
+from cloche.settings.kinds import Kind, list_of, number, path, proxy, switch, text, whole
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """What the table says of a setting beside its name, type and default."""
+    """What the table says of a setting beside its name, type and default.
+
+    `shared`: variables without `CLOCHE_` are there for other programs.  What cloche cannot use in them is kept as it
+    is, to be refused by whoever needs it.
+    """
 
     help: str
     kind: Kind
@@ -27,12 +31,12 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     flag: str | None = ""
     in_file: bool = True
     hides: Literal["", "whole", "userinfo"] = ""
+    shared: bool = False
 
 
 _SECONDS = number(0.1, 86_400)
 _FILE = path("the path of a file that exists", Path.is_file)
 _DIRECTORY = path("the path of a directory", lambda path: not path.exists() or path.is_dir())
-_PROXY = text("a URL such as http://proxy.example:3128", r"https?://[^\s/]+/?")
 _ENDPOINT = text("NAME=MODEL", r"[A-Za-z0-9_-]{1,63}=[^=,\s]+")
 
 
@@ -41,8 +45,9 @@ def _seconds(help_text: str) -> Field:
 
 
 def _proxy(scheme: str) -> Field:
-    variables = (f"{scheme.upper()}_PROXY", f"{scheme}_proxy")
-    return Field(help=f"Proxy for {scheme}:// providers.", kind=_PROXY, variables=variables, hides="userinfo")
+    variables = (f"CLOCHE_{scheme.upper()}_PROXY", f"{scheme.upper()}_PROXY", f"{scheme}_proxy")
+    help_text = f"Proxy for {scheme}:// providers."
+    return Field(help=help_text, kind=proxy(), variables=variables, hides="userinfo", shared=True)
 
 
 DEFAULT_HOME = "~/.cloche"
@@ -100,7 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Field(
             help="Hosts and domains to reach without a proxy.",
             kind=list_of(text("a host", r"\S+"), "hosts separated by commas"),
-            variables=("NO_PROXY", "no_proxy"),
+            variables=("CLOCHE_NO_PROXY", "NO_PROXY", "no_proxy"),
         ),
     ] = ()
     ca_bundle: Annotated[
@@ -133,7 +138,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             unit="tokens",
         ),
     ] = 1024
-    lane: Annotated[bool, Field(help="Fast path for chat calls; off: plain ASGI.", kind=switch())] = True
+    lane: Annotated[
+        bool,
+        Field(
+            help="Fast path for chat calls; off: plain ASGI, where the bound on heads, the deadline for requests and "
+            "the strict checks of HTTP are uvicorn's own, which are weaker: only for a server behind another one.",
+            kind=switch(),
+        ),
+    ] = True
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={shown(name, getattr(self, name))}' for name in fields())})"
@@ -184,7 +196,7 @@ def shown(name: str, value: object) -> str:
         return ", ".join(value)
     if hides == "whole":
         return "***"
-    return re.sub(r"//[^@/]*@", "//***@", str(value)) if hides else str(value)
+    return re.sub(r"^(\w+://)?.*@", r"\1***@", str(value)) if hides else str(value)
 
 
 def reference() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Final, Protocol, cast
 
 from cloche.domain.outbound import BytesLike, HttpCall
@@ -18,6 +19,9 @@ from cloche.upstream.exchange import AWAITING, READING, LiveExchange, give_up_on
 from cloche.upstream.route import Route
 
 # Below this a joined copy is cheaper than handing the kernel a list of pieces; above it the copy shows.
+STALE_SECONDS: Final = 1.0
+"""How long after a call was put on a used connection its end may still mean that the server had closed it before."""
+
 _JOIN_BELOW: Final = 65536
 
 Reopen = Callable[[LiveExchange, HttpCall, Route], None]
@@ -42,6 +46,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_answer",
         "_call",
+        "_carried_at",
         "_exchange",
         "_home",
         "_max_head",
@@ -64,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._reopen = reopen
         self._exchange: LiveExchange | None = None
         self._call: HttpCall | None = None
+        self._carried_at = 0.0
 
     @property
     def closing(self) -> bool:
@@ -79,6 +85,7 @@ class Connection(asyncio.Protocol):
             if exchange.paused:
                 self._transport.pause_reading()
         self.served += 1
+        self._carried_at = monotonic()
         self._exchange = exchange
         self._call = call
         exchange.ride(self, AWAITING)
@@ -175,11 +182,13 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         self._exchange = self._call = None
-        if call is not None and self.served > 1 and answer.untouched:
+        stale = self.served > 1 and monotonic() - self._carried_at < STALE_SECONDS
+        if call is not None and stale and answer.untouched:
             # The server closed an idle connection just when this call was put on it (every server does after some
             # time, and both ends cannot know it at once).  A connection that has served before and dies without a
-            # byte is that case, so the call gets a fresh one.  A fresh connection is never retried: there the server
-            # has seen the request, and asking again could run it twice.
+            # byte, at once, is that case, so the call gets a fresh one: later, the server may be working on it.  A
+            # fresh connection is never retried: there the server has seen the request, and asking again could run it
+            # twice.
             self._reopen(exchange, call, self.route)
             return
         if error is None:

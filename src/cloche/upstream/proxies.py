@@ -11,9 +11,9 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from urllib.parse import unquote, urlsplit
 
 from cloche.domain.outbound import Origin
+from cloche.settings.proxy_url import read_proxy_url
 from cloche.upstream.options import UpstreamOptions
 
 Exemption = Callable[[Origin], bool]
@@ -56,15 +56,11 @@ class Proxies:
 def _parse(url: str | None) -> Proxy | None:
     if not url:
         return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme != "http" or not parts.hostname:
-        # The URL itself stays out of the message: it may hold a password.
-        raise ValueError("a proxy must be given as http://[user:password@]host[:port]")
+    host, port, credentials = read_proxy_url(url)
     authorization = b""
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = b"proxy-authorization: Basic %s\r\n" % b64encode(pair.encode())
-    return Proxy(parts.hostname, parts.port or 80, authorization)
+    if credentials is not None:
+        authorization = b"proxy-authorization: Basic %s\r\n" % b64encode(credentials.encode())
+    return Proxy(host, port, authorization)
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 import msgspec
 
+from cloche.codec import json_text
 from cloche.domain.access import Token
-from cloche.domain.errors import BadRequest, InvalidParameter
+from cloche.domain.errors import InvalidParameter
 
 
 class CreateToken(msgspec.Struct, frozen=True):
@@ -88,10 +89,5 @@ def _info(token: Token) -> TokenInfo:
 def _decode(body: bytes, shape: type[Body]) -> Body:
     try:
         return msgspec.json.decode(body, type=shape)
-    except msgspec.ValidationError as error:
-        # msgspec says "… - at `$.field`": the path goes first here, as in every message of this API.
-        text, _, path = str(error).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".")
-        raise BadRequest(f"{field}: {text}" if field else text) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        json_text.raise_bad_request(error)

@@ -108,8 +108,6 @@ def _check(params: ChatParams, fields: dict[str, Raw]) -> None:
         is_schema = params.response_format.type == "json_schema"
         if is_schema and params.response_format.json_schema is None:
             raise BadRequest("response_format.json_schema: this field is required when the type is json_schema")
-    if params.max_tokens and params.max_completion_tokens:
-        raise BadRequest("max_completion_tokens: give either max_tokens or max_completion_tokens, not both")
     if params.tools is not None or params.tool_choice is not None:
         _check_tools(params)
 

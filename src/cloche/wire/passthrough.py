@@ -129,6 +129,7 @@ _look = msgspec.json.Decoder(_Event).decode
 
 
 class _PlainChoice(Struct):
+    index: int
     finish_reason: None = None
 
 
@@ -150,10 +151,12 @@ class Stream:
 
     `done`: the end mark is among the bytes given.  `failure`: why the stream cannot go on; what came before it has been
     given.  `complete`: every expected choice has its finish reason, so nothing is missing even if the connection
-    breaks.
+    breaks.  A provider's end mark is its word that the stream is whole: some never send a finish reason, and none is
+    made up for them.  A stream that ends without the mark must be complete.
     """
 
     __slots__ = (
+        "_begun",
         "_decoder",
         "_expected",
         "_finished",
@@ -161,6 +164,7 @@ class Stream:
         "_identity",
         "_separate_usage",
         "_usage_fields",
+        "_usage_waits",
         "done",
         "failure",
     )
@@ -173,6 +177,8 @@ class Stream:
         self._held: dict[str, Any] | None = None  # the finishing event, once there is one
         self._finished: set[int] = set()
         self._usage_fields: dict[str, Any] | None = None
+        self._usage_waits = False  # usage has come, and not been passed on
+        self._begun = False  # a choice has come
         self.done = False
         self.failure: ProviderBroken | ProviderErrorInAnswer | None = None
 
@@ -197,6 +203,7 @@ class Stream:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 pass  # the finishing event, or one that is off
             else:
+                self._begun = True
                 return data
         return self._relay(data, at_end=False)
 
@@ -226,8 +233,8 @@ class Stream:
         try:
             for payload in self._decoder.close() if at_end else self._decoder.feed(data):
                 if payload == sse.DONE:
-                    if not self.complete:
-                        raise ProviderBroken("the provider's stream ended before the answer was finished")
+                    if not self._begun:
+                        raise ProviderBroken("the provider's stream ended before there was an answer")
                     self._finish(out)
                     break
                 if payload:  # an empty event is a sign of life
@@ -248,8 +255,10 @@ class Stream:
             raise ProviderErrorInAnswer(payload)
         if event.usage is not None:
             self._usage_fields = event.usage
+            self._usage_waits = True
         if not event.choices:
             return  # a usage chunk, or content-filter results ahead of the answer, which crash `choices[0]`
+        self._begun = True
         if not event.id:
             payload = self._rewrite(payload)
         if self._held is not None:
@@ -261,6 +270,7 @@ class Stream:
             self._finished |= finished
         else:
             out.append(payload)
+            self._usage_waits = self._usage_waits and event.usage is None
 
     def _finishing(self, payload: bytes) -> dict[str, Any]:
         """An event that finishes a choice, read and completed, so that nothing can go wrong when it is sent."""
@@ -290,13 +300,21 @@ class Stream:
 
     def _finish(self, out: list[bytes]) -> None:
         self.done = True
-        if self._held is not None:
-            last, self._held = self._held, None
-            last.pop("usage", None)
-            usage = {} if self._usage_fields is None else {"usage": self._usage_fields}
-            if usage and self._separate_usage:
-                envelope = {name: last.get(name) for name in ("id", "object", "created", "model")}
-                out += (_encode(last), _encode({**envelope, "choices": [], **usage}))
-            else:
-                out.append(_encode({**last, **usage}))
+        last, self._held = self._held, None
+        usage = {} if self._usage_fields is None else {"usage": self._usage_fields}
+        if last is None:
+            # The provider ended its stream in order without finishing a choice last: nothing is added but the usage.
+            last = {"id": self._identity.id, "object": "chat.completion.chunk"}
+            last |= {"created": self._identity.created, "model": self._identity.model, "choices": []}
+            if not self._usage_waits:
+                usage = {}
+            elif not self._separate_usage:
+                last["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]
+        last.pop("usage", None)
+        if usage and self._separate_usage:
+            envelope = {name: last.get(name) for name in ("id", "object", "created", "model")}
+            out += [_encode(last)] if last["choices"] else []
+            out.append(_encode({**envelope, "choices": [], **usage}))
+        elif last["choices"]:
+            out.append(_encode({**last, **usage}))
         out.append(sse.DONE)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct
 
+from cloche.codec import json_text
 from cloche.domain import endpoint as rules
 from cloche.domain.endpoint import Endpoint, ExternalModel, Route, ServedEntity, Tag, default_entity_name
 
@@ -69,9 +70,8 @@ def read_endpoint(body: Any, settings_groups: Mapping[str, str]) -> Endpoint:
     try:
         create = msgspec.convert(body, _CreateBody)
     except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$")
-        path = path.rstrip("`").lstrip(".")
-        raise InvalidEndpoint([(path or "the endpoint", what[:1].lower() + what[1:].replace("`", "'"))]) from None
+        path, what = json_text.explain(error)
+        raise InvalidEndpoint([(path or "the endpoint", what)]) from None
     problems: Problems = []
     entities = []
     for index, entity in enumerate(create.config.served_entities or ()):
@@ -99,7 +99,8 @@ def _read_entity(entity: _EntityInput, path: str, groups: Mapping[str, str], pro
         problems.append((path, "give either external_model or entity_name"))
         return None
     if entity.entity_name is not None:
-        name = entity.name or default_entity_name(f"{entity.entity_name}-{entity.entity_version or '1'}")
+        version = f"-{entity.entity_version}" if entity.entity_version else ""
+        name = entity.name or default_entity_name(entity.entity_name + version)
         return ServedEntity(name, entity_name=entity.entity_name, entity_version=entity.entity_version)
     before = len(problems)
     model = _read_external_model(entity.external_model or {}, f"{path}.external_model", groups, problems)
