@@ -41,7 +41,7 @@ def test_a_revoked_token_does_not_come_back(tmp_path: Path) -> None:
     try:
         table = SlowFirstRead(store.tokens)
         slot = Slot(Snapshot(0, {}, {}))
-        publisher = Publisher(slot, msgspec.structs.replace(store, tokens=table), lambda: 0)  # type: ignore[arg-type]
+        publisher = Publisher(slot, msgspec.structs.replace(store, tokens=table), lambda: 0)
         value, token = Tokens(store, lambda: None, lambda: 0).create("admin")
         first = threading.Thread(target=publisher.publish)
         first.start()
