@@ -77,10 +77,11 @@ def compare(arguments: Sequence[str]) -> int:
 
 
 def publish(arguments: Sequence[str]) -> int:
-    """Puts a result into docs/performance.md."""
-    options = argparse.ArgumentParser(prog="bench publish", description="Puts a raw result into the documentation.")
-    options.add_argument("result", type=Path)
-    print(publishing.publish(results.load(options.parse_args(arguments).result)))
+    """Puts results into docs/performance.md."""
+    options = argparse.ArgumentParser(prog="bench publish", description="Puts raw results into the documentation.")
+    options.add_argument("result", type=Path, nargs="+")
+    for raw in publishing.publish([results.load(path) for path in options.parse_args(arguments).result]):
+        print(raw)
     return 0
 
 

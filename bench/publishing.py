@@ -1,8 +1,9 @@
-"""Puts a result into docs/performance.md, so that no figure there was ever typed by hand; keeps the raw result."""
+"""Puts results into docs/performance.md, so that no figure there was ever typed by hand; keeps the raw results."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import report, results
@@ -13,19 +14,23 @@ PAGE = DOCS / "performance.md"
 OPENS, CLOSES = "<!-- results -->", "<!-- /results -->"
 
 
-def publish(result: Result, docs: Path = DOCS) -> Path:
-    """Fills the page's marked block and writes the raw result beside it; returns the raw file's path.
+def publish(shown: Sequence[Result], docs: Path = DOCS) -> list[Path]:
+    """Fills the page's marked block with the reports, in order, and writes the raw results beside it; returns their
+    paths.
 
     Raises ValueError where the page has no such block.
     """
     page = docs / PAGE.name
-    raw = docs / "performance" / f"{re.sub(r'[^0-9]+', '-', result.conditions.made_at).strip('-')}.json"
     head, opening, rest = page.read_text().partition(OPENS)
     _, closing, tail = rest.partition(CLOSES)
     if not opening or not closing:
         raise ValueError(f"{page} has no {OPENS} … {CLOSES} block")
-    raw.parent.mkdir(exist_ok=True)
-    results.save(result, raw)
-    link = f"Raw result: [{raw.name}](performance/{raw.name}).\n"
-    page.write_text(f"{head}{OPENS}\n\n{report.markdown(result)}\n{link}\n{CLOSES}{tail}")
-    return raw
+    raws, block = [], ""
+    for result in shown:
+        raw = docs / "performance" / f"{re.sub(r'[^0-9]+', '-', result.conditions.made_at).strip('-')}.json"
+        raw.parent.mkdir(exist_ok=True)
+        results.save(result, raw)
+        raws.append(raw)
+        block += f"{report.markdown(result)}\nRaw result: [{raw.name}](performance/{raw.name}).\n\n"
+    page.write_text(f"{head}{OPENS}\n\n{block}{CLOSES}{tail}")
+    return raws

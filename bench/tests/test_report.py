@@ -51,8 +51,9 @@ def test_publishing_fills_the_block_again_and_again(tmp_path: Path) -> None:
     """Only what lies between the marks changes, a second time too, and the raw result is kept."""
     page = tmp_path / "performance.md"
     page.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
-    publishing.publish(result(gateway("nginx", 99)), tmp_path)
-    raw = publishing.publish(result(gateway("nginx", 20)), tmp_path)
+    publishing.publish([result(gateway("nginx", 99)), result(gateway("nginx", 98))], tmp_path)
+    assert page.read_text().count("| Nginx | 9") >= 2
+    [raw] = publishing.publish([result(gateway("nginx", 20))], tmp_path)
     text = page.read_text()
     assert text.startswith("before\n<!-- results -->\n")
     assert text.endswith("<!-- /results -->\nafter\n")
@@ -65,4 +66,4 @@ def test_publishing_needs_its_marks(tmp_path: Path) -> None:
     """A page without the block is left alone."""
     (tmp_path / "performance.md").write_text("nothing here")
     with pytest.raises(ValueError, match="no <!-- results -->"):
-        publishing.publish(result(gateway("nginx", 20)), tmp_path)
+        publishing.publish([result(gateway("nginx", 20))], tmp_path)
