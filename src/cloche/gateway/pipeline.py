@@ -91,7 +91,7 @@ class Gateway:
         self._live.add(call)
         try:
             if self._draining:
-                raise NotReady("cloche is shutting down", retry_after=1)
+                raise NotReady("cloche is shutting down")
             call.principal = admission.authenticate(
                 ask.headers.get(b"authorization"), self._token_key, self._slot.current()
             )
@@ -157,6 +157,6 @@ class Gateway:
         """Fail every call under way: the time for draining is over."""
         for call in list(self._live):
             source = call.source
-            call.fail(NotReady("cloche was shut down before the answer was finished", retry_after=1))
+            call.fail(NotReady("cloche was shut down before the answer was finished"))
             if source is not None:
                 source.cancel()

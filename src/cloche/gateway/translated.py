@@ -159,7 +159,7 @@ class LocalRun:
         if isinstance(problem, ProviderUnreachable) or (
             isinstance(problem, ProviderBroken) and not self._call.streaming
         ):
-            problem = NotReady("the model is restarting; try again in a moment", retry_after=1)
+            problem = NotReady("the model is restarting; try again in a moment")
         self.fail(problem)
 
     def _answer(self, assembly: Assembly) -> None:

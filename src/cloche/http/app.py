@@ -108,10 +108,7 @@ class App:
 
 
 def _error(problem: Problem) -> Answer:
-    retry_after = problem.retry_after
-    if retry_after is None and problem.status in (429, 503):
-        retry_after = 1  # clients come back at these, and without a word from us many do so at once
-    headers = () if retry_after is None else (("retry-after", str(retry_after)),)
+    headers = () if problem.retry_after is None else (("retry-after", str(problem.retry_after)),)
     return Answer(errors.body(problem), problem.status, headers)
 
 

@@ -90,7 +90,7 @@ class ChatExchange:
             lane.unread += len(piece)
             if lane.unread > lane.max_unread:
                 self.release()
-                self.problem = LimitExceeded("this server is reading too many large requests at once", retry_after=1)
+                self.problem = LimitExceeded("this server is reading too many large requests at once")
 
     def release(self) -> None:
         """The body, or what has come of it, is not kept here any longer."""

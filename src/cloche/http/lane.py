@@ -1,7 +1,7 @@
 """The fast lane: chat calls leave uvicorn's path before they become ASGI requests, everything else stays on it.
 
 A subclass of uvicorn's httptools protocol.  uvicorn keeps sockets, TLS, parsing, keep-alive, pipelining, flow
-control and shutdown; for the paths in `ChatPaths` a ChatExchange takes the place of uvicorn's RequestResponseCycle
+control and shutdown; for the paths in chat_paths.py a ChatExchange takes the place of uvicorn's RequestResponseCycle
 and no scope, task or ASGI message is made, which costs half of uvicorn's raw ASGI path (docs/performance.md).  The
 class is no documented extension point, so uvicorn is pinned, the subclass is thin, and `lane = false` serves the
 same calls through ASGI.
