@@ -18,7 +18,7 @@ serve: $(VENV)/.serve ## Install, fetch the default model, serve it; pass flags 
 	@$(BIN)/cloche serve $(ARGS)
 
 test: check ## Install what tests need, check the code and run every test; pytest flags with ARGS='-k name'
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types and import layers, without the tests
 	$(BIN)/ruff format --check .
@@ -37,9 +37,9 @@ docs: $(VENV)/.dev ## Make the generated pages of docs/ again
 	$(BIN)/python docs/generate.py
 
 lock: ## Make requirements/*.txt again from pyproject.toml (needs uv)
-	uv pip compile -q pyproject.toml requirements/build.in --extra local --universal --generate-hashes \
+	uv pip compile -q pyproject.toml requirements/build.in --extra local --extra postgres --universal --generate-hashes \
 	  --python-version 3.11 --custom-compile-command 'make lock' -o requirements/serve.txt
-	uv pip compile -q pyproject.toml requirements/build.in --extra local --extra hf --group dev --universal \
+	uv pip compile -q pyproject.toml requirements/build.in --extra local --extra hf --extra postgres --group dev --universal \
 	  --generate-hashes --python-version 3.11 --custom-compile-command 'make lock' -c requirements/serve.txt \
 	  -o requirements/dev.txt
 

@@ -19,10 +19,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from cloche.control.endpoints import Declared, InvalidConfiguration, declared_endpoints
+from cloche.control.compiling import Compiler
+from cloche.control.declared import Declared, InvalidConfiguration, declared_endpoints
 from cloche.control.publish import Publisher
 from cloche.control.tokens import Tokens
-from cloche.domain.endpoint import Endpoint, ServedEntity
+from cloche.domain.endpoint import Declaration, Endpoint, ServedEntity, Version
 from cloche.domain.errors import NotFound
 from cloche.domain.outbound import Timeouts
 from cloche.engine.catalogue import Catalogue, Model
@@ -30,6 +31,7 @@ from cloche.engine.options import EngineOptions, default_threads, is_installed
 from cloche.engine.progress import Progress
 from cloche.engine.pull import pull
 from cloche.engine.supervisor import Engine, State
+from cloche.gateway.admission import Admission
 from cloche.gateway.local_model import EngineModel
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.recording import Recorder
@@ -44,6 +46,7 @@ from cloche.settings import Settings, SettingsError, prepare_home, variables
 from cloche.settings.proxy_url import read_proxy_url
 from cloche.snapshot import Slot, Snapshot
 from cloche.store.database import Store, open_store
+from cloche.store.key import FILE, key_file
 from cloche.telemetry import CallLog, CallRecord, call_lines, setup_logging
 from cloche.upstream.client import Upstream
 from cloche.upstream.options import UpstreamOptions
@@ -67,7 +70,7 @@ def serve(settings: Settings, progress: Progress) -> None:
     try:
         prepare_home(settings)
         models = {name: _fetched(name, catalogue, progress) for name in _local_names(plan.endpoints)}
-        store = open_store(settings.home)
+        store = open_store(settings.home, key_file(settings.home / FILE))
         try:
             _run(_Server(plan, store, listener, models).run)
         finally:
@@ -80,7 +83,7 @@ class _Plan(NamedTuple):
     """What is to be served, and how, found to be sound."""
 
     settings: Settings
-    endpoints: list[Endpoint]
+    endpoints: list[Declaration]
     tls: TlsFiles | None
     upstream: UpstreamOptions
 
@@ -102,15 +105,15 @@ def _run(main: Callable[[], object]) -> None:
         uvloop.run(main())  # type: ignore[arg-type]
 
 
-def _endpoints(settings: Settings) -> list[Endpoint]:
+def _endpoints(settings: Settings) -> list[Declaration]:
     local = dict(settings.endpoint_models)
     if settings.default_endpoint:
         local.setdefault(DEFAULT_MODEL, DEFAULT_MODEL)
     groups = {name: kind.group for name, kind in PROVIDERS.items()}
-    return declared_endpoints(Declared(settings.config, local), groups, _now_ms())
+    return declared_endpoints(Declared(settings.config, local), groups)
 
 
-def _check_providers(endpoints: Iterable[Endpoint]) -> None:
+def _check_providers(endpoints: Iterable[Declaration]) -> None:
     """Bind every external model once, so that its faults are told at once.  Raises InvalidConfiguration."""
     problems: list[str] = []
     for endpoint, entity in _entities(endpoints):
@@ -126,7 +129,7 @@ def _check_providers(endpoints: Iterable[Endpoint]) -> None:
         raise InvalidConfiguration(problems)
 
 
-def _check_models(endpoints: Iterable[Endpoint], catalogue: Catalogue) -> None:
+def _check_models(endpoints: Iterable[Declaration], catalogue: Catalogue) -> None:
     """See that every local model is here or can be fetched by its name."""
     for endpoint, entity in _entities(endpoints):
         name = entity.entity_name
@@ -145,11 +148,11 @@ def _check_models(endpoints: Iterable[Endpoint], catalogue: Catalogue) -> None:
                 raise CannotStart(f"endpoint '{endpoint.name}': {problem.message}") from None
 
 
-def _entities(endpoints: Iterable[Endpoint]) -> Iterator[tuple[Endpoint, ServedEntity]]:
-    return ((endpoint, entity) for endpoint in endpoints for entity in endpoint.entities)
+def _entities(endpoints: Iterable[Declaration]) -> Iterator[tuple[Declaration, ServedEntity]]:
+    return ((endpoint, entity) for endpoint in endpoints for entity in endpoint.configuration.entities)
 
 
-def _local_names(endpoints: Iterable[Endpoint]) -> dict[str, None]:
+def _local_names(endpoints: Iterable[Declaration]) -> dict[str, None]:
     """The local models that the endpoints name, each once and in their order."""
     return dict.fromkeys(entity.entity_name for _, entity in _entities(endpoints) if entity.entity_name is not None)
 
@@ -208,8 +211,11 @@ class _Server:
         self._engines: dict[str, Engine] = {}
         slot = Slot(Snapshot(0, {}, {}))
         self._slot = slot
-        self._publisher = Publisher(slot, store, _now_ms)
-        self._tokens = Tokens(store, self._publisher.publish, _now_ms)
+        compiler = Compiler(store.sealer.open, lambda name: self._local_models[name], _timeouts(plan.settings))
+        self._local_models: dict[str, EngineModel] = {}
+        self._publisher = Publisher(slot, store, compiler)
+        self._tokens = Tokens(self._publisher, _now_ms)
+        self._admission = Admission(store.key)
 
     async def run(self) -> None:
         """From here on there is a loop."""
@@ -217,7 +223,8 @@ class _Server:
         upstream = Upstream(self._plan.upstream)
         try:
             await self._start_engines()
-            self._publisher.set_endpoints(self._endpoints, self._local_models(), _timeouts(self._settings))
+            self._local_models = self._make_local_models()
+            self._declare()
             server = self._build(upstream, call_log)
             await server.run_on(self._listener, self._announce)
         finally:
@@ -232,8 +239,8 @@ class _Server:
         def record(call: CallRecord) -> None:
             call_log.record(lines(call))
 
-        gateway = Gateway(self._slot, self._store.key, upstream.send, Recorder(record))
-        context = Context(self._slot, self._store.key, self._tokens, self._status, _workspace_id(self._store.key))
+        gateway = Gateway(self._slot, self._admission, upstream.send, Recorder(record))
+        context = Context(self._publisher, self._admission, self._tokens, self._status, _workspace_id(self._store.key))
         app = App(context, AsgiChat(gateway, settings.max_body), record)
         lane = Lane(gateway, record, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
         options = ServerOptions(
@@ -243,6 +250,17 @@ class _Server:
             tls=self._plan.tls,
         )
         return Server(app, lane, gateway, options)
+
+    def _declare(self) -> None:
+        with self._publisher.change() as work:
+            for each in self._endpoints:
+                endpoint_id = hashlib.blake2b(each.name.encode(), digest_size=16).hexdigest()
+                work.endpoints.remove(endpoint_id)
+                version = Version(1, each.configuration, _now_ms(), "admin")
+                work.endpoints.add_version(endpoint_id, version)
+                work.endpoints.put(
+                    Endpoint(endpoint_id, each.name, "admin", _now_ms(), _now_ms(), each.properties, version)
+                )
 
     # ---------------------------------------------------------------- models
 
@@ -257,7 +275,7 @@ class _Server:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    def _local_models(self) -> dict[str, EngineModel]:
+    def _make_local_models(self) -> dict[str, EngineModel]:
         settings = self._settings
         options = _engine_options(settings)
         loop = asyncio.get_running_loop()
@@ -269,7 +287,7 @@ class _Server:
     def _status(self, endpoint: Endpoint) -> EndpointStatus:
         """How an endpoint's entities are doing, in the words of the Databricks API."""
         deployments: dict[str, tuple[Deployment, str]] = {}
-        for entity in endpoint.entities:
+        for entity in endpoint.newest.configuration.entities:
             engine = self._engines.get(entity.entity_name or "")
             deployments[entity.name] = ("DEPLOYMENT_READY", "") if engine is None else _deployment(engine)
         ready = all(state == "DEPLOYMENT_READY" for state, _ in deployments.values())
@@ -292,7 +310,6 @@ class _Server:
         gc.collect()
         gc.freeze()
         first_token = self._tokens.ensure_admin(settings.admin_token)
-        self._publisher.publish()
         print(_welcome(url, first_token, [endpoint.name for endpoint in self._endpoints]), flush=True)  # noqa: T201
 
 
@@ -354,7 +371,7 @@ def _timeouts(settings: Settings) -> Timeouts:
     )
 
 
-def _upstream_options(settings: Settings, endpoints: Iterable[Endpoint]) -> UpstreamOptions:
+def _upstream_options(settings: Settings, endpoints: Iterable[Declaration]) -> UpstreamOptions:
     needed = any(entity.external_model is not None for _, entity in _entities(endpoints))
     return UpstreamOptions(
         http_proxy=_usable_proxy("http_proxy", settings.http_proxy, needed),

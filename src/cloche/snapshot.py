@@ -10,16 +10,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from itertools import accumulate
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from cloche.domain.access import Principal
+from cloche.domain.access import Level, Principal
 from cloche.domain.chat import ChatRequest
-from cloche.domain.endpoint import Endpoint, ServedEntity
+from cloche.domain.endpoint import Configuration, Endpoint, ExternalModel, ServedEntity
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall, Timeouts
-from cloche.providers.base import Decoder, Translator
+from cloche.domain.state import State
+from cloche.providers.base import Decoder, InvalidSettings, Translator
 from cloche.providers.catalogue import PROVIDERS
 
 
@@ -80,12 +81,17 @@ class Target(Struct, frozen=True):
 
 
 class CompiledEndpoint(Struct, frozen=True):
-    """An endpoint with its targets, and the traffic split as cumulative percentages."""
+    """An endpoint with its targets, the traffic split as cumulative percentages, and who may do what with it.
+
+    `levels`: those given on it, by subject id.  `problem`: why it cannot be called; then it has no targets.
+    """
 
     endpoint: Endpoint
-    targets: Mapping[str, Target]
-    routed: tuple[Target, ...]
-    bounds: tuple[int, ...]
+    targets: Mapping[str, Target] = {}
+    routed: tuple[Target, ...] = ()
+    bounds: tuple[int, ...] = ()
+    levels: Mapping[str, Level] = {}
+    problem: Problem | None = None
 
     def pick(self, dice: float) -> Target:
         """The target for a throw of `dice`, 0 ≤ dice < 1."""
@@ -95,18 +101,36 @@ class CompiledEndpoint(Struct, frozen=True):
 
 
 class Grant(Struct, frozen=True):
-    """Whom a token stands for, and until when (Unix milliseconds; None: without end)."""
+    """Whom a token stands for, and until when (Unix milliseconds; None: without end).
+
+    `token_id`: of a token that is kept, so that its use can be noted.  `endpoint_id`: the only endpoint it is good for.
+    """
 
     principal: Principal
     expires_at: int | None = None
+    token_id: str | None = None
+    endpoint_id: str | None = None
 
 
 class Snapshot(Struct, frozen=True):
-    """One consistent state.  `tokens` is keyed by digest."""
+    """One consistent state, compiled.  `tokens` is keyed by digest, `endpoints` by name, `principals` by id.
+
+    `client_secrets`: ids of those that are valid, with the end of each (Unix milliseconds) or None.  `signing_keys`:
+    public keys of access tokens as JWK, by key id.  `state`: what it was compiled from.
+    """
 
     revision: int
     endpoints: Mapping[str, CompiledEndpoint]
     tokens: Mapping[bytes, Grant]
+    principals: Mapping[str, Principal] = {}
+    client_secrets: Mapping[str, int | None] = {}
+    signing_keys: Mapping[str, bytes] = {}
+    state: State = State(0)
+
+    def with_id(self, endpoint_id: str) -> CompiledEndpoint | None:
+        """The endpoint of that id."""
+        found = (each for each in self.endpoints.values() if each.endpoint.id == endpoint_id)
+        return next(found, None)
 
 
 class Slot:
@@ -126,12 +150,34 @@ class Slot:
         self._current = snapshot
 
 
-def compile_endpoint(
-    endpoint: Endpoint, local_models: Mapping[str, LocalModel], timeouts: Timeouts
-) -> CompiledEndpoint:
-    """The endpoint with every entity bound to its provider or engine.  InvalidSettings names what cannot be bound."""
-    targets = {entity.name: _bind(endpoint, entity, local_models, timeouts) for entity in endpoint.entities}
-    routes = [route for route in endpoint.routes if route.traffic_percentage > 0]
+Resolve = Callable[[ExternalModel], ExternalModel]
+"""Puts the values of secrets where a provider's settings refer to them.  InvalidSettings for what cannot be found."""
+
+
+class Bindings(NamedTuple):
+    """What served entities are bound with.  `local`: the model of that name."""
+
+    resolve: Resolve
+    local: Callable[[str], LocalModel]
+    timeouts: Timeouts
+
+
+def compile_endpoint(endpoint: Endpoint, configuration: Configuration, bindings: Bindings) -> CompiledEndpoint:
+    """The endpoint with every entity of a configuration bound to its provider or engine.
+
+    Raises InvalidSettings, whose paths begin at the configuration.
+    """
+    targets = {}
+    problems: list[tuple[str, str]] = []
+    for index, entity in enumerate(configuration.entities):
+        try:
+            targets[entity.name] = _bind(endpoint.name, entity, bindings)
+        except InvalidSettings as error:
+            where = f"served_entities[{index}].external_model"
+            problems.extend((f"{where}.{field}", what) for field, what in error.problems)
+    if problems:
+        raise InvalidSettings(problems)
+    routes = [route for route in configuration.routes if route.traffic_percentage > 0]
     return CompiledEndpoint(
         endpoint=endpoint,
         targets=targets,
@@ -140,14 +186,12 @@ def compile_endpoint(
     )
 
 
-def _bind(
-    endpoint: Endpoint, entity: ServedEntity, local_models: Mapping[str, LocalModel], timeouts: Timeouts
-) -> Target:
+def _bind(endpoint: str, entity: ServedEntity, bindings: Bindings) -> Target:
     header = f"served-model-name: {entity.name}\r\n".encode()
     model = entity.external_model
     if model is not None:
-        translator = PROVIDERS[model.provider].bind(model)
-        return Target(entity.name, model.name, header, timeouts, translator=translator)
+        translator = PROVIDERS[model.provider].bind(bindings.resolve(model))
+        return Target(entity.name, model.name, header, bindings.timeouts, translator=translator)
     assert entity.entity_name is not None
-    local = local_models[entity.entity_name]
-    return Target(entity.name, endpoint.name, header, local.timeouts, local=local)
+    local = bindings.local(entity.entity_name)
+    return Target(entity.name, endpoint, header, local.timeouts, local=local)

@@ -21,7 +21,7 @@ def serve(**flags: object) -> None:
     loaded = settings.load(flags, settings.environment())
     # Late, because the other commands need none of the server and should start at once.
     from cloche import bootstrap
-    from cloche.control.endpoints import InvalidConfiguration
+    from cloche.control.declared import InvalidConfiguration
 
     try:
         with problems_as_failures(), progress.shown() as told:

@@ -1,57 +1,95 @@
-"""Making a change known to the calls that come after it: compile a candidate snapshot, which may fail, then swap it in,
-which cannot."""
+"""Making a change known to the calls that come after it: compile a candidate inside the transaction, which may fail and
+then leaves everything as it was; commit; swap, which cannot fail.
+
+One Publisher in each serving process.  What was committed before `change` or `refresh` is called is in force when it
+returns.  Must not know what a change is about.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from cloche.control.endpoints import InvalidConfiguration
-from cloche.domain.access import principal_named
-from cloche.domain.endpoint import Endpoint
-from cloche.domain.outbound import Timeouts
-from cloche.providers.base import InvalidSettings
-from cloche.snapshot import CompiledEndpoint, Grant, LocalModel, Slot, Snapshot, compile_endpoint
-from cloche.store.database import Store
+from cloche.control.compiling import Compiled, Compiler
+from cloche.domain.errors import InvalidParameter
+from cloche.domain.state import State
+from cloche.snapshot import Slot, Snapshot
+from cloche.store.database import Store, StoreUnreachable
+from cloche.store.work import Work
 
 
 class Publisher:
-    """Builds snapshots from the store and the declared endpoints."""
+    """Keeps a slot at the newest state.  `published` is called after each swap, in whatever thread did it."""
 
-    def __init__(self, slot: Slot, store: Store, now_ms: Callable[[], int]) -> None:
+    def __init__(self, slot: Slot, store: Store, compiler: Compiler) -> None:
         self._slot = slot
         self._store = store
-        self._now_ms = now_ms
+        self._compiler = compiler
         self._one_at_a_time = threading.Lock()
-        self._endpoints: Mapping[str, CompiledEndpoint] = {}
+        self.published: list[Callable[[Snapshot], None]] = []
 
-    def set_endpoints(
-        self, endpoints: Iterable[Endpoint], local_models: Mapping[str, LocalModel], timeouts: Timeouts
-    ) -> None:
-        """Compile all endpoints and publish them.  InvalidConfiguration lists what cannot be bound."""
-        problems: list[str] = []
-        compiled = {}
-        for endpoint in endpoints:
-            try:
-                compiled[endpoint.name] = compile_endpoint(endpoint, local_models, timeouts)
-            except InvalidSettings as error:
-                problems.extend(
-                    f"endpoint '{endpoint.name}': external_model.{field}: {what}" for field, what in error.problems
-                )
-        if problems:
-            raise InvalidConfiguration(problems)
-        self._endpoints = compiled
-        self.publish()
+    @property
+    def store(self) -> Store:
+        """Where changes are kept."""
+        return self._store
 
-    def publish(self) -> None:
-        """Put the current tokens and endpoints in force.
+    @property
+    def compiler(self) -> Compiler:
+        """What candidates are compiled with."""
+        return self._compiler
 
-        What was committed before this is called is in force when it returns: use-cases run in threads, and one that
-        read earlier must not swap later, or a revoked token would come back.
+    def current(self) -> Snapshot:
+        """The snapshot in force."""
+        return self._slot.current()
+
+    @contextmanager
+    def change(self) -> Iterator[Work]:
+        """One change: in force for this process when the block has ended, for the others soon after.
+
+        Raises StoreUnreachable; InvalidParameter if an endpoint that serves now would not be able to any more.
         """
         with self._one_at_a_time:
-            tokens = {
-                digest: Grant(principal_named(token.principal), token.expires_at)
-                for digest, token in self._store.tokens.active(self._now_ms()).items()
-            }
-            self._slot.swap(Snapshot(self._slot.current().revision + 1, self._endpoints, tokens))
+            with self._store.write() as work:
+                yield work
+                candidate = self._compiler.compile(work.state(), self._slot.current())
+                self._refuse_new_faults(candidate)
+            self._swap(candidate.snapshot)
+
+    def refresh(self) -> None:
+        """Put the newest state in force, if it is not.  Raises StoreUnreachable."""
+        with self._one_at_a_time:
+            with self._store.read() as work:
+                if work.revision() == self._slot.current().revision:
+                    return
+                state = work.state()
+            self._swap(self._compiler.compile(state, self._slot.current()).snapshot)
+
+    def catch_up(self) -> None:
+        """As `refresh`; what is in force stays so while the database does not answer."""
+        try:
+            self.refresh()
+        except StoreUnreachable:
+            return
+
+    def adopt(self, state: State) -> None:
+        """Put a state in force that did not come from the store."""
+        with self._one_at_a_time:
+            self._swap(self._compiler.compile(state, self._slot.current()).snapshot)
+
+    def recompile(self) -> None:
+        """Compile the state in force again: what it is bound to has changed."""
+        with self._one_at_a_time:
+            self._swap(self._compiler.compile(self._slot.current().state, self._slot.current()).snapshot)
+
+    def _refuse_new_faults(self, candidate: Compiled) -> None:
+        serving = self._slot.current().endpoints
+        for name, problems in candidate.faults.items():
+            if name in serving and serving[name].problem is None:
+                told = "; ".join(f"{field}: {what}" for field, what in problems)
+                raise InvalidParameter(f"the endpoint '{name}' could not be served any more: {told}")
+
+    def _swap(self, snapshot: Snapshot) -> None:
+        self._slot.swap(snapshot)
+        for told in self.published:
+            told(snapshot)

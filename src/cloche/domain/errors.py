@@ -4,7 +4,10 @@
     ├── CallerFault                      the request must change before it can succeed
     │   ├── BadRequest                   400 BAD_REQUEST              a body or field is wrong; names the field
     │   ├── InvalidParameter             400 INVALID_PARAMETER_VALUE  a well-formed value that is not allowed
+    │   ├── InvalidFields                400 INVALID_PARAMETER_VALUE  every fault of a body, each with its field path
     │   ├── AlreadyExists                400 RESOURCE_ALREADY_EXISTS
+    │   ├── QuotaExceeded                400 RESOURCE_LIMIT_EXCEEDED  there are as many of these as there may be
+    │   ├── Conflict                     409 RESOURCE_CONFLICT        another change is under way, or came before
     │   ├── Unauthenticated              401 UNAUTHENTICATED          no token, or not one of ours
     │   ├── PermissionDenied             403 PERMISSION_DENIED
     │   ├── EndpointNotFound             404 ENDPOINT_NOT_FOUND
@@ -22,6 +25,7 @@
     │   └── ProviderBroken               502 INTERNAL_ERROR           cut off, garbage, or an error without sense
     └── OurFault                         cloche itself cannot serve the call
         ├── InternalError                500 INTERNAL_ERROR
+        ├── NotSupported                 501 NOT_IMPLEMENTED          known, and not served by this version
         └── NotReady                     503 TEMPORARILY_UNAVAILABLE  loading, restarting or shutting down
 
 Each leaf fixes `code`, `status` and `retryable`.  The codes are those that the Databricks SDK maps to an exception and
@@ -32,6 +36,7 @@ Only `message` reaches the client: it says what was wrong, where (a field path) 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -45,6 +50,9 @@ class Problem(Exception):
     status: int = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
     retryable: bool = False
+
+    details: tuple[tuple[str, str], ...] = ()
+    """(field path, what is wrong) for each fault of a body that has several."""
 
     def __init__(self, message: str, *, retry_after: int | None = None, summary: str | None = None) -> None:
         super().__init__(message)
@@ -70,10 +78,31 @@ class InvalidParameter(CallerFault):
     code = "INVALID_PARAMETER_VALUE"
 
 
+class InvalidFields(InvalidParameter):
+    """Every fault of a body: (field path, what is wrong) for each, all of them told."""
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.details = tuple(problems)
+        super().__init__("; ".join(f"{field}: {what}" for field, what in self.details))
+
+
 class AlreadyExists(CallerFault):
     """A thing of that name is there already."""
 
     code = "RESOURCE_ALREADY_EXISTS"
+
+
+class QuotaExceeded(CallerFault):
+    """There are as many of these as there may be.  Not 429: it would be asked again for minutes, to no avail."""
+
+    code = "RESOURCE_LIMIT_EXCEEDED"
+
+
+class Conflict(CallerFault):
+    """Another change is under way, or was made since the caller looked."""
+
+    status = 409
+    code = "RESOURCE_CONFLICT"
 
 
 class Unauthenticated(CallerFault):
@@ -188,6 +217,13 @@ class OurFault(Problem):
 
 class InternalError(OurFault):
     """A defect in cloche; the log has the details under the request id."""
+
+
+class NotSupported(OurFault):
+    """A thing that the API knows and this version of cloche does not do."""
+
+    status = 501
+    code = "NOT_IMPLEMENTED"
 
 
 class NotReady(OurFault):

@@ -14,10 +14,9 @@ import uuid
 from collections.abc import Callable
 from typing import Protocol
 
-from cloche.domain.access import Principal
 from cloche.domain.chat import Usage
 from cloche.domain.errors import Problem
-from cloche.snapshot import Target
+from cloche.snapshot import Grant, Target
 from cloche.telemetry import Outcome
 from cloche.wire import errors
 
@@ -79,11 +78,11 @@ class Call:
         "ended",
         "endpoint",
         "first_byte_at",
+        "grant",
         "id",
         "on_end",
         "outcome",
         "path",
-        "principal",
         "problem",
         "quiet",
         "reply",
@@ -103,7 +102,7 @@ class Call:
         self.arrived = time.time()
         self.started = time.perf_counter()
         self.on_end: Callable[[Call], None] | None = None
-        self.principal: Principal | None = None
+        self.grant: Grant | None = None
         self.endpoint: str | None = None
         self.target: Target | None = None
         self.client_request_id: str | None = None

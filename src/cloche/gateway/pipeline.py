@@ -10,10 +10,12 @@ import logging
 import random
 from collections.abc import Callable
 
+from cloche.domain.access import Level
 from cloche.domain.chat import ChatRequest
 from cloche.domain.errors import NotReady, Problem
 from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
-from cloche.gateway import admission, routing
+from cloche.gateway import routing
+from cloche.gateway.admission import Admission, check_level
 from cloche.gateway.call import Call, Reply
 from cloche.gateway.relay import StreamRelay, WholeRelay
 from cloche.gateway.translated import LocalRun
@@ -61,18 +63,18 @@ class Ask:
 class Gateway:
     """Answers chat calls from the current snapshot.
 
-    `send`: upstream/'s entry.  `on_call_end`: where records go.  `token_key`: the key of the token digests.
+    `send`: upstream/'s entry.  `on_call_end`: where records go.
     """
 
     def __init__(
         self,
         slot: Slot,
-        token_key: bytes,
+        admission: Admission,
         send: Callable[[HttpCall, Receiver, Timeouts], Exchange],
         on_call_end: Callable[[Call], None],
     ) -> None:
         self._slot = slot
-        self._token_key = token_key
+        self._admission = admission
         self._send = send
         self._on_call_end = on_call_end
         self._live: set[Call] = set()
@@ -84,7 +86,7 @@ class Gateway:
         return len(self._live)
 
     def open(self, ask: Ask, reply: Reply) -> Call:
-        """A new call, admitted or failed: its `principal` or its `problem` is set.  Nothing is sent yet, so that the
+        """A new call, admitted or failed: its `grant` or its `problem` is set.  Nothing is sent yet, so that the
         edge may read the rest of the request first."""
         call = Call(ask.path, reply)
         call.on_end = self._end
@@ -92,9 +94,7 @@ class Gateway:
         try:
             if self._draining:
                 raise NotReady("cloche is shutting down")
-            call.principal = admission.authenticate(
-                ask.headers.get(b"authorization"), self._token_key, self._slot.current()
-            )
+            call.grant = self._admission.authenticate(ask.headers.get(b"authorization"), self._slot.current())
         except Problem as problem:
             call.problem = problem
         return call
@@ -121,7 +121,10 @@ class Gateway:
         if endpoint is None:
             endpoint, entity = routing.split_model(params.model)
         call.endpoint = endpoint
-        call.target = routing.choose(snapshot, endpoint, entity, random.random())  # noqa: S311 (a traffic split)
+        compiled = routing.find(snapshot, endpoint)
+        assert call.grant is not None
+        check_level(call.grant, compiled, Level.CAN_QUERY)
+        call.target = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
         return call.target
 
     def _relay(self, call: Call, request: ChatRequest, target: Target) -> None:

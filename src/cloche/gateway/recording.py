@@ -32,7 +32,7 @@ class Recorder:
                 client_request_id=call.client_request_id,
                 endpoint=call.endpoint,
                 entity=None if call.target is None else call.target.entity,
-                principal=None if call.principal is None else call.principal.name,
+                principal=None if call.grant is None else call.grant.principal.name,
                 error_code=None if problem is None else problem.code,
                 stream=call.stream,
                 input_tokens=None if usage is None else usage.prompt_tokens,

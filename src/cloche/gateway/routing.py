@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloche.domain.errors import BadRequest, EndpointNotFound
-from cloche.snapshot import Snapshot, Target
+from cloche.snapshot import CompiledEndpoint, Snapshot, Target
 
 
 def split_model(model: str | None) -> tuple[str, str | None]:
@@ -14,15 +14,23 @@ def split_model(model: str | None) -> tuple[str, str | None]:
     return endpoint, entity if slash else None
 
 
-def choose(snapshot: Snapshot, endpoint: str, entity: str | None, dice: float) -> Target:
-    """The target: the named entity, or one by the endpoint's traffic split.  EndpointNotFound says what is missing."""
+def find(snapshot: Snapshot, endpoint: str) -> CompiledEndpoint:
+    """The endpoint of that name.  EndpointNotFound."""
     compiled = snapshot.endpoints.get(endpoint)
     if compiled is None:
         raise EndpointNotFound(f"The serving endpoint '{endpoint}' does not exist.")
+    return compiled
+
+
+def choose(compiled: CompiledEndpoint, entity: str | None, dice: float) -> Target:
+    """The target: the named entity, or one by the endpoint's traffic split.  EndpointNotFound says what is missing."""
+    if compiled.problem is not None:
+        raise compiled.problem
     if entity is None:
         return compiled.pick(dice)
     target = compiled.targets.get(entity)
     if target is None:
         names = ", ".join(sorted(compiled.targets))
-        raise EndpointNotFound(f"The endpoint '{endpoint}' has no served entity '{entity}'; it has: {names}.")
+        name = compiled.endpoint.name
+        raise EndpointNotFound(f"The endpoint '{name}' has no served entity '{entity}'; it has: {names}.")
     return target

@@ -1,14 +1,17 @@
 """The ASGI side: every request that the fast lane leaves alone.
 
-Each request gets an id, the check of its route's level, one answer in the dialect of the clients, and one log line.
-Chat calls get here only where the fast lane is off.
+Each request gets an id, is read to its end, passes the door of its route, and gets one answer in the dialect of the
+clients and one log line.  Chat calls get here only where the fast lane is off.
 """
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,18 +19,21 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cloche.domain.access import Principal
-from cloche.domain.errors import BadRequest, PermissionDenied, Problem, RouteNotFound
-from cloche.gateway import admission
+from cloche.domain.errors import BadRequest, Problem, RouteNotFound
 from cloche.gateway.call import new_id
 from cloche.http.asgi_chat import AsgiChat
 from cloche.http.chat_paths import read_ask
-from cloche.http.context import Answer, Context
-from cloche.http.routes import ROUTES, Level, Row
+from cloche.http.context import MAX_BODY, Answer, Context, ControlRequest
+from cloche.http.door import admit
+from cloche.http.route import Needs, Row
+from cloche.http.routes import ROUTES
 from cloche.telemetry import CallRecord
 from cloche.wire import errors
 
 log = logging.getLogger("cloche.http")
+
+_THREADS = 8
+"""Control requests that may wait for the database at once."""
 
 
 class App:
@@ -37,11 +43,16 @@ class App:
         self._context = context
         self._chat = chat
         self._record = record
+        self._threads = ThreadPoolExecutor(_THREADS, "control")
         routes = [Route(row.path, self._endpoint(row), methods=[row.method]) for row in ROUTES]
-        unknown = Row("", "", Level.PUBLIC, _not_found)
+        unknown = Row("", "", Needs.PUBLIC, _not_found, "")
         catch_all = Route("/{path:path}", self._endpoint(unknown))
         catch_all.methods = None  # any
         self._router: ASGIApp = Router([*routes, catch_all], redirect_slashes=False)
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -57,54 +68,84 @@ class App:
         await self._router(scope, receive, send)
 
     def _endpoint(self, row: Row) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            call_id, arrived, started = new_id(), time.time(), time.perf_counter()
-            principal: Principal | None = None
+        async def endpoint(received: Request) -> Response:
+            arrived, started = time.time(), time.perf_counter()
+            request = _request(received)
             problem: Problem | None = None
             try:
-                principal = self._admit(request, row.level)
-                answer = await row.handler(self._context, request, principal)
+                request = request._replace(body=await _body(received))
+                request, answer = await self._answer(row, request)
             except Problem as error:
                 problem = error
             except ClientDisconnect:
                 problem = BadRequest("the client left before its request was complete")
             except Exception:  # the edge: a defect ends one request, with its id in the log
-                log.exception("request %s failed inside cloche", call_id)
-                problem = errors.unexpected(call_id)
+                log.exception("request %s failed inside cloche", request.id)
+                problem = errors.unexpected(request.id)
             if problem is not None:
                 answer = _error(problem)
             self._record(
                 CallRecord(
                     time=arrived,
-                    request_id=call_id,
+                    request_id=request.id,
                     method=request.method,
-                    path=request.url.path,
+                    path=request.url_path,
                     status=answer.status,
                     duration_ms=round((time.perf_counter() - started) * 1000, 3),
                     outcome="ok" if problem is None else "error",
-                    principal=None if principal is None else principal.name,
+                    principal=None if request.grant is None else request.grant.principal.name,
                     error_code=None if problem is None else problem.code,
-                    detail=None if problem is None else problem.message,
+                    detail=None if problem is None else problem.summary,
                 )
             )
             headers: dict[str, Any] = {
-                "x-request-id": call_id,
-                "databricks-request-id": call_id,
+                "x-request-id": request.id,
+                "databricks-request-id": request.id,
                 **dict(answer.headers),
             }
-            return Response(answer.body, answer.status, headers, media_type="application/json")
+            return Response(answer.body, answer.status, headers, media_type=answer.media_type)
 
         return endpoint
 
-    def _admit(self, request: Request, level: Level) -> Principal | None:
-        if level is Level.PUBLIC:
-            return None
-        sent = request.headers.get("authorization")
-        authorization = None if sent is None else sent.encode("latin-1")
-        principal = admission.authenticate(authorization, self._context.token_key, self._context.slot.current())
-        if level is Level.ADMIN and not principal.admin:
-            raise PermissionDenied("only an administrator may do this")
-        return principal
+    async def _answer(self, row: Row, request: ControlRequest) -> tuple[ControlRequest, Answer]:
+        """Let the caller in and have the handler answer: in the loop if it is a coroutine, else in a thread."""
+        if inspect.iscoroutinefunction(row.handler):
+            return request, await row.handler(self._context, request)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer_in_thread, row, request)
+
+    def _answer_in_thread(self, row: Row, request: ControlRequest) -> tuple[ControlRequest, Answer]:
+        # So that whoever has made a change sees it in the next request, whichever process takes that.
+        self._context.publisher.catch_up()
+        grant = admit(request, row.needs, self._context.admission, self._context.snapshot())
+        request = request._replace(grant=grant)
+        answer = row.handler(self._context, request)
+        assert isinstance(answer, Answer)
+        return request, answer
+
+
+def _request(received: Request) -> ControlRequest:
+    """What is known before the body is read."""
+    return ControlRequest(
+        id=new_id(),
+        method=received.method,
+        url_path=received.url.path,
+        path=dict(received.path_params),
+        query=dict(received.query_params),
+        headers={name.lower(): value for name, value in received.headers.items()},
+        body=b"",
+        base_url=str(received.base_url).rstrip("/"),
+        address=received.client.host if received.client is not None else "",
+    )
+
+
+async def _body(received: Request) -> bytes:
+    pieces, size = [], 0
+    async for piece in received.stream():
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_BODY:
+            raise BadRequest(f"the body is larger than {MAX_BODY} bytes, which is the limit here")
+    return b"".join(pieces)
 
 
 def _error(problem: Problem) -> Answer:
@@ -112,8 +153,8 @@ def _error(problem: Problem) -> Answer:
     return Answer(errors.body(problem), problem.status, headers)
 
 
-async def _not_found(context: Context, request: Request, principal: Principal | None) -> Answer:
-    path = request.url.path
+async def _not_found(context: Context, request: ControlRequest) -> Answer:
+    path = request.url_path
     if path.endswith("/invocations/chat/completions"):
         raise RouteNotFound(
             f"{path} is no route: the base URL of an OpenAI client must end in /serving-endpoints, "

@@ -1,30 +1,71 @@
-"""What the handlers of the control plane may reach, and what they answer with."""
+"""What the handlers of the control plane may reach, what they are asked and what they answer with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from cloche.control.publish import Publisher
 from cloche.control.tokens import Tokens
+from cloche.domain.access import Caller, Principal
 from cloche.domain.endpoint import Endpoint
-from cloche.snapshot import Slot
+from cloche.gateway.admission import Admission
+from cloche.snapshot import Grant, Snapshot
 from cloche.wire.serving import EndpointStatus
+
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes of a control request."""
+
+
+class ControlRequest(NamedTuple):
+    """One request, read to its end.  `grant`: who asks; None on public routes.  `path`: the parts of the path by name.
+
+    `headers`: names in lower case.  `base_url`: how the client reached the server, without a trailing slash.
+    `address`: of the client.
+    """
+
+    id: str
+    method: str
+    url_path: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    base_url: str
+    address: str
+    grant: Grant | None = None
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks, where the route needs a token."""
+        assert self.grant is not None, "the route is public"
+        return self.grant.principal
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks, as the audit log tells it."""
+        return Caller(self.principal, self.address, self.id)
 
 
 class Answer(NamedTuple):
-    """A JSON body with its status and any further headers."""
+    """A body with its status and any further headers."""
 
     body: bytes
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    media_type: str = "application/json"
 
 
 class Context(NamedTuple):
     """The composition root makes one.  `status`: how an endpoint is doing now.  `workspace_id`: the number that clients
     see as the workspace's."""
 
-    slot: Slot
-    token_key: bytes
+    publisher: Publisher
+    admission: Admission
     tokens: Tokens
     status: Callable[[Endpoint], EndpointStatus]
     workspace_id: str
+
+    def snapshot(self) -> Snapshot:
+        """The snapshot in force."""
+        return self.publisher.current()

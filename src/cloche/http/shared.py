@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from cloche.codec import compression
 from cloche.domain.errors import Problem
 from cloche.gateway.pipeline import Gateway
-from cloche.http.handlers import MAX_BODY
+from cloche.http.context import MAX_BODY
 from cloche.http.head import MAX_HEAD
 from cloche.telemetry import CallRecord
 

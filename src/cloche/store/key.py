@@ -1,39 +1,47 @@
-"""The key of token digests: 32 random bytes in a file of their own, so that a copy of the database is no use alone.
+"""The master key: from a file that is made at the first start, with which everything secret in the database is sealed.
 
-Must not know what is hashed with it.
+Several keys may stand in it, one a line, the newest first: `store/sealing.py` seals with the first and opens with any.
+Must not know what is sealed.
 """
 
 from __future__ import annotations
 
-import hashlib
+import base64
+import binascii
 import os
 import secrets
 import stat
 from pathlib import Path
 
-import msgspec
+from cloche.store.sealing import KEY_SIZE
 
-FILE = "token.key"
-SIZE = 32
-
-
-class TokenKey(msgspec.Struct, frozen=True):
-    """The key and the file it came from; `repr` does not show it."""
-
-    value: bytes
-    path: Path
-
-    def __repr__(self) -> str:
-        return f"TokenKey({self.path})"
-
-    def fingerprint(self) -> str:
-        """16 hex digits that name the key without giving it away."""
-        return hashlib.blake2b(b"fingerprint", key=self.value, digest_size=8).hexdigest()
+FILE = "master.key"
+LEGACY_FILE = "token.key"
+"""Where version 0.1 kept the key of token digests, before it was sealed into the database."""
 
 
-def token_key(home: Path) -> TokenKey:
-    """The key of a home, made at the first call.  Raises OSError, also where others may read it or it is cut."""
-    path = home / FILE
+class UnusableKey(Exception):
+    """The master key cannot be used; the message says why and what to do, and shows nothing of it."""
+
+
+def read_keys(text: str, source: str) -> tuple[bytes, ...]:
+    """The master keys in a text: base64 of 32 bytes each, separated by spaces, commas or lines.  Raises UnusableKey."""
+    keys = []
+    for word in text.replace(",", " ").split():
+        try:
+            key = base64.b64decode(word, validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) != KEY_SIZE:
+            raise UnusableKey(f"{source} does not hold a master key: base64 of {KEY_SIZE} bytes")
+        keys.append(key)
+    if not keys:
+        raise UnusableKey(f"{source} is empty: it must hold a master key, base64 of {KEY_SIZE} bytes")
+    return tuple(keys)
+
+
+def key_file(path: Path) -> tuple[bytes, ...]:
+    """The master keys in a file, which is made with one at the first call.  Raises UnusableKey, OSError."""
     try:
         return _read(path)
     except FileNotFoundError:
@@ -41,14 +49,21 @@ def token_key(home: Path) -> TokenKey:
         return _read(path)
 
 
-def _read(path: Path) -> TokenKey:
+def legacy_token_key(home: Path) -> bytes | None:
+    """The key of token digests of version 0.1, if this home has one."""
+    try:
+        value = (home / LEGACY_FILE).read_bytes()
+    except FileNotFoundError:
+        return None
+    return value if len(value) == KEY_SIZE else None
+
+
+def _read(path: Path) -> tuple[bytes, ...]:
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise PermissionError(f"others may read {path}; run: chmod 600 {path}")
-        value = file.read(SIZE + 1)
-    if len(value) != SIZE:
-        raise OSError(f"{path} does not hold a key of {SIZE} bytes; restore it from a copy")
-    return TokenKey(value, path)
+            raise UnusableKey(f"others may read {path}; run: chmod 600 {path}")
+        text = file.read(64 * 1024).decode("ascii", "replace")
+    return read_keys(text, str(path))
 
 
 def _make(path: Path) -> None:
@@ -57,7 +72,7 @@ def _make(path: Path) -> None:
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(SIZE))
+            file.write(base64.b64encode(secrets.token_bytes(KEY_SIZE)) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         os.link(draft, path)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, insert, select, update
 
 from cloche.store.tables import meta
 
 
 class MetaTable:
-    """Rows of `meta`."""
+    """Rows of `meta`, within one transaction."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-    def put_if_absent(self, key: str, value: str) -> str:
-        """The value under `key`, which becomes `value` where there was none."""
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(insert(meta).values(key=key, value=value))
-        except IntegrityError:
-            with self._engine.begin() as connection:
-                found: str = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()
-            return found
-        return value
+    def get(self, key: str) -> str | None:
+        """The value under `key`."""
+        return self._connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+
+    def put(self, key: str, value: str) -> None:
+        """Keep a value under `key`."""
+        if not self._connection.execute(update(meta).where(meta.c.key == key).values(value=value)).rowcount:
+            self._connection.execute(insert(meta).values(key=key, value=value))

@@ -38,6 +38,6 @@ def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 
 def _begin(connection: Connection) -> None:
     # Deferred: a transaction whose first statement writes waits its turn, and one that reads locks nobody out.  A write
-    # after a read would fail at once when another writer came between, so no transaction in store/
-    # does that.
+    # after a read would fail at once when another writer came between; so changes begin with the revision, which is
+    # a write, and what they read after it stays true.
     connection.exec_driver_sql("BEGIN")

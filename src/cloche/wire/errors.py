@@ -7,6 +7,8 @@ is what makes the OpenAI client raise.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from cloche.codec import sse
@@ -16,8 +18,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 def body(problem: Problem) -> bytes:
-    """The JSON body of an HTTP error."""
-    return _encode({"error_code": problem.code, "message": problem.message})
+    """The JSON body of an HTTP error.  `details`, as google.rpc has them, name each field of a body with many faults."""
+    told: dict[str, Any] = {"error_code": problem.code, "message": problem.message}
+    if problem.details:
+        violations = [{"field": field, "description": what} for field, what in problem.details]
+        told["details"] = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "field_violations": violations}]
+    return _encode(told)
 
 
 def stream_end(problem: Problem) -> bytes:

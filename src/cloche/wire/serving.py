@@ -10,11 +10,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from cloche.codec import json_text
 from cloche.domain import endpoint as rules
-from cloche.domain.endpoint import Endpoint, ExternalModel, Route, ServedEntity, Tag, default_entity_name
+from cloche.domain.endpoint import (
+    Configuration,
+    Declaration,
+    Endpoint,
+    ExternalModel,
+    Properties,
+    Route,
+    ServedEntity,
+    Tag,
+    default_entity_name,
+)
 
 Problems = list[tuple[str, str]]
 
@@ -62,7 +72,7 @@ class _CreateBody(Struct, forbid_unknown_fields=True):
     tags: list[Tag] = []
 
 
-def read_endpoint(body: Any, settings_groups: Mapping[str, str]) -> Endpoint:
+def read_endpoint(body: Any, settings_groups: Mapping[str, str]) -> Declaration:
     """The endpoint that a decoded create body declares.  InvalidEndpoint lists what is wrong.
 
     `settings_groups`: the name of the settings object of each provider that can be called.
@@ -81,17 +91,11 @@ def read_endpoint(body: Any, settings_groups: Mapping[str, str]) -> Endpoint:
             entities.append(read)
     if problems:
         raise InvalidEndpoint(problems)
-    endpoint = Endpoint(
-        name=create.name,
-        entities=tuple(entities),
-        routes=_read_routes(create.config.traffic_config, entities),
-        description=create.description if create.description is not None else UNSET,
-        tags=tuple(create.tags),
-    )
-    problems.extend(rules.problems(endpoint))
+    configuration = Configuration(tuple(entities), _read_routes(create.config.traffic_config, entities))
+    problems.extend((f"config.{path}", what) for path, what in rules.problems(configuration))
     if problems:
         raise InvalidEndpoint(problems)
-    return endpoint
+    return Declaration(create.name, configuration, Properties(create.description, tuple(create.tags)))
 
 
 def _read_entity(entity: _EntityInput, path: str, groups: Mapping[str, str], problems: Problems) -> ServedEntity | None:
@@ -175,10 +179,10 @@ def endpoint_document(endpoint: Endpoint, status: EndpointStatus, *, permission_
                     "served_entity_name": route.served_model_name,
                     "traffic_percentage": route.traffic_percentage,
                 }
-                for route in endpoint.routes
+                for route in endpoint.newest.configuration.routes
             ]
         },
-        "config_version": 1,
+        "config_version": endpoint.newest.number,
     }
     document["permission_level"] = permission_level
     return document
@@ -201,23 +205,23 @@ def model_list(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 
 
 def _document(endpoint: Endpoint, status: EndpointStatus) -> dict[str, Any]:
-    entities = [_entity(entity, endpoint, status) for entity in endpoint.entities]
-    external = all(entity.external_model is not None for entity in endpoint.entities)
+    entities = [_entity(entity, endpoint, status) for entity in endpoint.newest.configuration.entities]
+    external = all(entity.external_model is not None for entity in endpoint.newest.configuration.entities)
     document: dict[str, Any] = {
         "id": endpoint.id,
         "name": endpoint.name,
         "creator": endpoint.creator,
         "creation_timestamp": endpoint.created_at,
-        "last_updated_timestamp": endpoint.created_at,
-        "state": {"ready": "READY" if status.ready else "NOT_READY", "config_update": "NOT_UPDATING"},
+        "last_updated_timestamp": endpoint.updated_at,
+        "state": {"ready": "READY" if status.ready else "NOT_READY", "config_update": endpoint.update},
         "config": {"served_entities": entities},
         "task": endpoint.task,
         "endpoint_type": "EXTERNAL_MODEL" if external else "FOUNDATION_MODEL_API",
-        "tags": endpoint.tags,
-        "route_optimized": False,
+        "tags": endpoint.properties.tags,
+        "route_optimized": endpoint.properties.route_optimized,
     }
-    if endpoint.description is not UNSET:
-        document["description"] = endpoint.description
+    if endpoint.properties.description is not None:
+        document["description"] = endpoint.properties.description
     return document
 
 

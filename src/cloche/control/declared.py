@@ -14,8 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from cloche.domain.access import ADMIN
-from cloche.domain.endpoint import Endpoint, Route, ServedEntity, default_entity_name
+from cloche.domain.endpoint import Configuration, Declaration, Properties, Route, ServedEntity, default_entity_name
 from cloche.wire.serving import InvalidEndpoint, read_endpoint
 
 
@@ -34,7 +33,7 @@ class Declared(msgspec.Struct, frozen=True):
     local: Mapping[str, str]
 
 
-def declared_endpoints(declared: Declared, settings_groups: Mapping[str, str], now_ms: int) -> list[Endpoint]:
+def declared_endpoints(declared: Declared, settings_groups: Mapping[str, str]) -> list[Declaration]:
     """Every declared endpoint, checked.  InvalidConfiguration lists all faults."""
     problems: list[str] = []
     endpoints = [] if declared.file is None else _from_file(declared.file, settings_groups, problems)
@@ -46,15 +45,15 @@ def declared_endpoints(declared: Declared, settings_groups: Mapping[str, str], n
         seen.add(endpoint.name)
     if problems:
         raise InvalidConfiguration(problems)
-    return [msgspec.structs.replace(endpoint, creator=ADMIN, created_at=now_ms) for endpoint in endpoints]
+    return endpoints
 
 
-def _local_endpoint(name: str, model: str) -> Endpoint:
+def _local_endpoint(name: str, model: str) -> Declaration:
     entity = ServedEntity(default_entity_name(model), entity_name=model, entity_version="1")
-    return Endpoint(name, (entity,), (Route(entity.name, 100),))
+    return Declaration(name, Configuration((entity,), (Route(entity.name, 100),)), Properties())
 
 
-def _from_file(path: Path, groups: Mapping[str, str], problems: list[str]) -> list[Endpoint]:
+def _from_file(path: Path, groups: Mapping[str, str], problems: list[str]) -> list[Declaration]:
     try:
         bodies = _parse(path)
     except _Malformed as error:

@@ -1,0 +1,122 @@
+"""From a state to a snapshot: secrets put in place, providers bound, levels and tokens indexed.
+
+An endpoint that cannot be bound does not stand in the way of the others: it is there, with the problem that its callers
+are told.  Whether that may be published is publish.py's to decide.  Endpoints that did not change are taken over from the
+snapshot before, because binding a thousand of them anew costs a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from cloche.control.secret_references import resolved
+from cloche.domain.access import Level, Principal, principals
+from cloche.domain.endpoint import Endpoint, ExternalModel, Update
+from cloche.domain.errors import BadRequest, NotReady, Problem
+from cloche.domain.outbound import Timeouts
+from cloche.domain.state import State
+from cloche.providers.base import InvalidSettings
+from cloche.snapshot import Bindings, CompiledEndpoint, Grant, LocalModel, Snapshot, compile_endpoint
+
+Opener = Callable[[bytes, str], bytes]
+"""Opens a sealed value that is bound to a place."""
+
+Faults = dict[str, list[tuple[str, str]]]
+"""What is wrong with endpoints, by name: (path below the configuration, what) for each fault."""
+
+LOADING_RETRY_AFTER = 5
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """A candidate, and what is wrong with it."""
+
+    snapshot: Snapshot
+    faults: Faults
+
+
+class Compiler:
+    """`local`: the model of that name on this host, loaded or not."""
+
+    def __init__(self, open_sealed: Opener, local: Callable[[str], LocalModel], timeouts: Timeouts) -> None:
+        self._open = open_sealed
+        self._local = local
+        self._timeouts = timeouts
+
+    def compile(self, state: State, previous: Snapshot) -> Compiled:
+        """The snapshot of a state."""
+        faults: Faults = {}
+        secrets = {(scope, key): sealed for scope, key, sealed in state.secrets}
+        levels = _levels(state)
+        same_secrets = state.secrets == previous.state.secrets
+        compiled = {}
+        for endpoint in state.endpoints:
+            before = previous.endpoints.get(endpoint.name) if same_secrets else None
+            if before is None or before.endpoint != endpoint or before.problem is not None:
+                before = self._endpoint(endpoint, secrets, faults)
+            compiled[endpoint.name] = msgspec.structs.replace(before, levels=levels.get(endpoint.id, {}))
+        people = principals({each.id: each for each in state.identities}, {each.id: each for each in state.groups})
+        snapshot = Snapshot(
+            revision=state.revision,
+            endpoints=compiled,
+            tokens=dict(_grants(state, people)),
+            principals=people,
+            client_secrets={each.id: each.expires_at for each in state.client_secrets},
+            signing_keys={each.id: each.public_jwk for each in state.signing_keys},
+            state=state,
+        )
+        return Compiled(snapshot, faults)
+
+    def check(self, endpoint: Endpoint, state: State) -> None:
+        """See that the pending version of an endpoint could be bound.  Raises InvalidSettings."""
+        assert endpoint.pending is not None
+        secrets = {(scope, key): sealed for scope, key, sealed in state.secrets}
+        compile_endpoint(endpoint, endpoint.pending.configuration, self._bindings(secrets))
+
+    def _endpoint(
+        self, endpoint: Endpoint, secrets: Mapping[tuple[str, str], bytes], faults: Faults
+    ) -> CompiledEndpoint:
+        if endpoint.active is None:
+            return CompiledEndpoint(endpoint, problem=_not_yet(endpoint))
+        try:
+            return compile_endpoint(endpoint, endpoint.active.configuration, self._bindings(secrets))
+        except InvalidSettings as error:
+            faults[endpoint.name] = error.problems
+            told = "; ".join(f"{field}: {what}" for field, what in error.problems)
+            return CompiledEndpoint(
+                endpoint, problem=BadRequest(f"The endpoint '{endpoint.name}' cannot be served: {told}")
+            )
+
+    def _bindings(self, secrets: Mapping[tuple[str, str], bytes]) -> Bindings:
+        def resolve(model: ExternalModel) -> ExternalModel:
+            return resolved(model, secrets, self._open)
+
+        return Bindings(resolve, self._local, self._timeouts)
+
+
+def _levels(state: State) -> dict[str, dict[str, Level]]:
+    found: dict[str, dict[str, Level]] = {}
+    for permission in state.permissions:
+        found.setdefault(permission.endpoint_id, {})[permission.subject_id] = permission.level
+    return found
+
+
+def _grants(state: State, people: Mapping[str, Principal]) -> Iterator[tuple[bytes, Grant]]:
+    for digest, token in state.tokens:
+        principal = people.get(token.principal)
+        if principal is not None:
+            yield digest, Grant(principal, token.expires_at, token.id)
+
+
+def _not_yet(endpoint: Endpoint) -> Problem:
+    """What callers are told of an endpoint whose first version is not there: to come back, if that will help."""
+    if endpoint.update is Update.IN_PROGRESS:
+        return NotReady(
+            f"The endpoint '{endpoint.name}' is being brought up; try again in a moment.",
+            retry_after=LOADING_RETRY_AFTER,
+        )
+    return BadRequest(
+        f"The endpoint '{endpoint.name}' could not be brought up and will not come up by itself: "
+        f"{endpoint.update_message or endpoint.update.value}"
+    )

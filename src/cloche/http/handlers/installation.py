@@ -1,0 +1,45 @@
+"""What the server says of itself, to anybody or to whoever has a token."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cloche.domain.errors import NotReady
+from cloche.http.answers import json
+from cloche.http.context import Answer, Context, ControlRequest
+from cloche.http.route import Needs, Row
+from cloche.wire import serving
+
+
+async def health(context: Context, request: ControlRequest) -> Answer:
+    """The process is alive."""
+    return json({"status": "ok"})
+
+
+async def ready(context: Context, request: ControlRequest) -> Answer:
+    """Whether a query would work: 503 as long as an endpoint cannot serve.  How many, but no names: anybody may ask."""
+    endpoints = [compiled.endpoint for compiled in context.snapshot().endpoints.values()]
+    waiting = sum(not context.status(endpoint).ready for endpoint in endpoints)
+    if not waiting:
+        return json({"status": "ok", "not_ready": 0})
+    message = f"{waiting} of {len(endpoints)} endpoints cannot serve now"
+    error = {"error_code": NotReady.code, "message": message, "status": "not ready", "not_ready": waiting}
+    return Answer(msgspec.json.encode(error), NotReady.status, (("retry-after", "1"),))
+
+
+async def host_metadata(context: Context, request: ControlRequest) -> Answer:
+    """What the Databricks SDK asks first, without a token."""
+    return json({"workspace_id": context.workspace_id})
+
+
+def list_models(context: Context, request: ControlRequest) -> Answer:
+    """The endpoints, as the OpenAI client lists models."""
+    return json(serving.model_list(compiled.endpoint for compiled in context.snapshot().endpoints.values()))
+
+
+ROUTES = (
+    Row("GET", "/health", Needs.PUBLIC, health, "cloche.health"),
+    Row("GET", "/ready", Needs.PUBLIC, ready, "cloche.ready"),
+    Row("GET", "/.well-known/databricks-config", Needs.PUBLIC, host_metadata, "host_metadata"),
+    Row("GET", "/serving-endpoints/models", Needs.TOKEN, list_models, "openai.models.list"),
+)
