@@ -1,8 +1,8 @@
-"""Writes the generated parts of the pages beside this file: settings, commands and errors, each from the code itself.
+"""Writes the generated parts of the pages beside this file: settings, commands, routes, errors, from the code itself.
 
 A page is written by hand except between `<!-- generated: NAME -->` and `<!-- end -->`.  tests/docs/test_generated.py
-fails when a part is stale.  Must not know anything that the code does not say: words about settings, commands and
-errors are changed where those are defined.
+fails when a part is stale.  Must not know anything that the code does not say: words about settings, commands, routes
+and errors are changed where those are defined.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import typer
 from cloche import settings
 from cloche.cli.main import app
 from cloche.domain import errors
+from cloche.http import compatibility
+from cloche.http.routes import ROUTES
 
 DOCS = Path(__file__).parent
 HELP_WIDTH = 100
@@ -43,6 +45,15 @@ def _help_pages(command: Any, parent: typer.Context | None) -> Iterator[list[str
         yield from _help_pages(child, context)
 
 
+def routes() -> str:
+    """One row for each route: what it takes to call it, and what its handler says of itself."""
+    rows = [
+        f"| `{row.method} {row.path}` | {row.needs.value} | `{row.operation}` | {_first_sentence(row.handler)} |"
+        for row in sorted(ROUTES, key=lambda row: row.path)
+    ]
+    return "\n".join(["| path | it takes | operation | what it does |", "| --- | --- | --- | --- |", *rows, ""])
+
+
 def problems() -> str:
     """One row for each way a call can go wrong, by status."""
     leaves = [kind for kind in vars(errors).values() if _is_leaf(kind)]
@@ -62,11 +73,21 @@ def _is_leaf(kind: object) -> bool:
     )
 
 
-def _sentence(kind: type[errors.Problem]) -> str:
-    return " ".join((kind.__doc__ or "").split())
+def _first_sentence(described: object) -> str:
+    return _sentence(described).partition(". ")[0].rstrip(".")
 
 
-PARTS: dict[str, Callable[[], str]] = {"settings": settings.reference, "commands": commands, "errors": problems}
+def _sentence(described: object) -> str:
+    return " ".join((described.__doc__ or "").split())
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "settings": settings.reference,
+    "commands": commands,
+    "routes": routes,
+    "errors": problems,
+    "compatibility": compatibility.table,
+}
 
 
 def pages() -> dict[Path, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from itertools import accumulate
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -36,11 +36,22 @@ class Gate(Protocol):
 
     def enter(self, on_turn: Callable[[], None], on_refused: Callable[[Problem], None]) -> Ticket:
         """Wait for a place: `on_turn` is called when there is one, at once if there is one now.  LimitExceeded if the
-        queue is full."""
+        queue is full.
+
+        An engine that sleeps, because nobody called it for a while, is woken by this; the call is held meanwhile, and
+        refused with NotReady if that takes too long.
+        """
 
 
 class LocalModel(Protocol):
-    """A model that runs on this machine: its engine, and the translator for that engine's dialect."""
+    """A model that runs on this machine: its engine, and the translator for that engine's dialect.
+
+    It may be held before its engine is loaded and after it is gone: what is asked of it then fails in `check_ready`.
+    """
+
+    @property
+    def available(self) -> bool:
+        """Whether there is an engine for it on this host now: loaded, or loaded by the next call."""
 
     @property
     def gate(self) -> Gate:
@@ -66,6 +77,29 @@ class LocalModel(Protocol):
         """How long to wait for this engine."""
 
 
+class Condition(NamedTuple):
+    """How a model is doing on this host, in the API's words for a deployment; `message`: why, where that helps."""
+
+    deployment: Literal["DEPLOYMENT_READY", "DEPLOYMENT_CREATING", "DEPLOYMENT_FAILED", "DEPLOYMENT_RECOVERING"]
+    message: str = ""
+
+
+class LocalModels(Protocol):
+    """The models of this host, however far away their engines are: in this process, or behind another one."""
+
+    def handle(self, name: str) -> LocalModel:
+        """The model of that name, the same handle each time, whether an engine is loaded or not.  Never fails."""
+
+    def condition(self, name: str) -> Condition:
+        """How it is doing."""
+
+    def log(self, name: str) -> str:
+        """What its engine has said and what became of it: the last lines, each with its time; empty if unknown.
+
+        May wait, and is called from threads only.
+        """
+
+
 class Target(Struct, frozen=True):
     """A served entity, ready to be called: exactly one of `translator` and `local` is set.
 
@@ -84,6 +118,7 @@ class CompiledEndpoint(Struct, frozen=True):
     """An endpoint with its targets, the traffic split as cumulative percentages, and who may do what with it.
 
     `levels`: those given on it, by subject id.  `problem`: why it cannot be called; then it has no targets.
+    `outdated`: its targets are those of an earlier version, because the engines of the active one are not loaded yet.
     """
 
     endpoint: Endpoint
@@ -92,6 +127,7 @@ class CompiledEndpoint(Struct, frozen=True):
     bounds: tuple[int, ...] = ()
     levels: Mapping[str, Level] = {}
     problem: Problem | None = None
+    outdated: bool = False
 
     def pick(self, dice: float) -> Target:
         """The target for a throw of `dice`, 0 ≤ dice < 1."""
@@ -104,12 +140,14 @@ class Grant(Struct, frozen=True):
     """Whom a token stands for, and until when (Unix milliseconds; None: without end).
 
     `token_id`: of a token that is kept, so that its use can be noted.  `endpoint_id`: the only endpoint it is good for.
+    `client_secret`: the id of the one that a signed token was given for.
     """
 
     principal: Principal
     expires_at: int | None = None
     token_id: str | None = None
     endpoint_id: str | None = None
+    client_secret: str | None = None
 
 
 class Snapshot(Struct, frozen=True):
@@ -155,7 +193,7 @@ Resolve = Callable[[ExternalModel], ExternalModel]
 
 
 class Bindings(NamedTuple):
-    """What served entities are bound with.  `local`: the model of that name."""
+    """What served entities are bound with.  `local`: the model of that name, as LocalModels.handle gives it."""
 
     resolve: Resolve
     local: Callable[[str], LocalModel]

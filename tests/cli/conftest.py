@@ -26,7 +26,11 @@ ENDPOINT = {
 
 
 class Stage(ThreadingHTTPServer):
-    """What was asked, and how to answer: `mode` picks one of the ways an answer can go."""
+    """What was asked, and how to answer: `mode` picks one of the ways an answer can go.
+
+    `changes` and `faults` are what files of endpoints are answered; `states` the documents of the endpoint `slow`, one
+    for each look at it, the last one for ever.
+    """
 
     daemon_threads = True
 
@@ -34,6 +38,9 @@ class Stage(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str, Any]] = []
         self.mode = "whole"
+        self.changes: list[dict[str, Any]] = []
+        self.faults: list[dict[str, str]] = []
+        self.states: list[dict[str, Any]] = []
         self.hung_up = threading.Event()
 
     @property
@@ -56,8 +63,26 @@ class Handler(BaseHTTPRequestHandler):
             "/api/2.0/token/list": {"token_infos": [INFO]},
             "/health": {},
         }
-        if self.allowed():
+        if self.path.endswith("/slow"):
+            states = self.server.states
+            self.answer(states.pop(0) if len(states) > 1 else states[0])
+        elif self.allowed():
             self.answer(answers.get(self.path))
+
+    def do_PUT(self) -> None:
+        """Files of endpoints."""
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.asked.append(("PUT", self.path, body))
+        if not self.allowed():
+            return
+        if self.server.mode == "error":
+            self.answer({"error_code": "RESOURCE_CONFLICT", "message": "another change is under way"}, 409)
+        elif self.server.faults:
+            details = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "field_violations": self.server.faults}]
+            told = {"error_code": "INVALID_PARAMETER_VALUE", "message": "many", "details": details}
+            self.answer(told, 400)
+        else:
+            self.answer({"changes": self.server.changes, "applied": "dry_run" not in self.path})
 
     def do_POST(self) -> None:
         """Tokens and chat."""

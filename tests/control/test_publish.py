@@ -1,53 +1,115 @@
-"""What is published is what was committed, whoever publishes at the same time."""
+"""What is published is what was committed, whoever publishes at the same time, and never what cannot serve."""
 
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
-from typing import Any
 
 import msgspec
+import pytest
 
 from cloche.control.publish import Publisher
-from cloche.control.tokens import Tokens
-from cloche.domain.access import Token, digest
-from cloche.snapshot import Slot, Snapshot
+from cloche.control.secret_references import place
+from cloche.domain.access import Token
+from cloche.domain.errors import InvalidParameter
+from cloche.snapshot import Snapshot
 from cloche.store.database import Store, open_store
+from databases import MASTER_KEYS
+
+from .installation import NOW, configuration, openai_entity, publisher, serve
+
+REFERRING = configuration(openai_entity(openai_api_key="{{secrets/keys/openai}}"))
 
 
-class SlowFirstRead:
-    """The token table, whose first reader dawdles between reading and using what it read."""
-
-    def __init__(self, table: Any) -> None:
-        self._table = table
-        self.reading = threading.Event()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._table, name)
-
-    def active(self, now_ms: int) -> dict[bytes, Token]:
-        """As the real one."""
-        found: dict[bytes, Token] = self._table.active(now_ms)
-        if not self.reading.is_set():
-            self.reading.set()
-            time.sleep(0.3)
-        return found
+@pytest.fixture
+def made(store: Store) -> Publisher:
+    """A publisher of an installation with the secret that the tests' configuration refers to."""
+    with store.write() as work:
+        work.secrets.put("keys", "openai", store.sealer.seal(b"sk-1", place("keys", "openai")), NOW)
+    return publisher(store)
 
 
-def test_a_revoked_token_does_not_come_back(tmp_path: Path) -> None:
-    """A publication that read before a revocation does not put its older picture in force after it."""
-    store: Store = open_store(tmp_path)
-    try:
-        table = SlowFirstRead(store.tokens)
-        slot = Slot(Snapshot(0, {}, {}))
-        publisher = Publisher(slot, msgspec.structs.replace(store, tokens=table), lambda: 0)
-        value, token = Tokens(store, lambda: None, lambda: 0).create("admin")
-        first = threading.Thread(target=publisher.publish)
-        first.start()
-        assert table.reading.wait(5)
-        Tokens(store, publisher.publish, lambda: 0).revoke(token.id)
-        first.join(5)
-        assert digest(store.key, value) not in slot.current().tokens
-    finally:
-        store.close()
+def test_a_change_is_in_force_when_its_block_has_ended(made: Publisher) -> None:
+    """Inside the block nothing is seen, afterwards all of it, under the next revision."""
+    before = made.current()
+    with made.change() as work:
+        work.tokens.add(Token("a", "1", "", 1), b"d" * 32)
+        assert made.current() is before
+    assert made.current().revision == before.revision + 1
+    assert made.current().tokens[b"d" * 32].principal.name == "admin"
+
+
+def test_what_cannot_serve_is_not_published(made: Publisher) -> None:
+    """A change that takes a secret from under an endpoint is refused whole, and the endpoint serves on."""
+    serve(made, REFERRING)
+    before = made.current()
+    with pytest.raises(InvalidParameter, match=r"'bot' could not be served.*no secret 'openai'"), made.change() as work:
+        work.secrets.remove("keys", "openai")
+    assert made.current() is before
+    with made.store.read() as work:
+        assert work.secrets.get("keys", "openai") is not None
+        assert work.revision() == before.revision
+
+
+def test_a_failing_use_case_publishes_nothing(made: Publisher) -> None:
+    """An exception in the block leaves database and snapshot as they were."""
+    before = made.current()
+
+    def fail() -> None:
+        with made.change() as work:
+            work.tokens.add(Token("a", "1", "", 1), b"d" * 32)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert made.current() is before
+    assert made.store.state() == before.state
+
+
+def test_other_processes_changes_come_with_a_refresh(made: Publisher, tmp_path: Path, database_url: str | None) -> None:
+    """What another process committed is in force after `refresh`, and one that finds nothing new swaps nothing."""
+    other = open_store(tmp_path, MASTER_KEYS, database_url)
+    with other.write() as work:
+        work.tokens.add(Token("a", "1", "", 1), b"d" * 32)
+    other.close()
+    swaps: list[Snapshot] = []
+    made.published.append(swaps.append)
+    made.refresh()
+    made.refresh()
+    assert b"d" * 32 in made.current().tokens
+    assert len(swaps) == 1
+
+
+def test_no_publication_puts_an_older_state_in_force(made: Publisher) -> None:
+    """While four threads change and two refresh, the revision in force only ever grows, and ends at the newest."""
+    seen: list[int] = []
+    made.published.append(lambda snapshot: seen.append(snapshot.revision))
+
+    def change(number: int) -> None:
+        for turn in range(5):
+            with made.change() as work:
+                work.tokens.add(Token(f"{number}-{turn}", "1", "", 1), bytes([number, turn]) * 16)
+
+    def refresh() -> None:
+        for _ in range(20):
+            made.refresh()
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(4)]
+    threads += [threading.Thread(target=refresh) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert seen == sorted(set(seen))
+    assert len(made.current().tokens) == 20
+    assert made.current().state == made.store.state()
+
+
+def test_a_kept_state_is_served_as_it_was(made: Publisher) -> None:
+    """A state that did not come from the store compiles to the same endpoints and tokens."""
+    serve(made, REFERRING)
+    state = made.current().state
+    fresh = publisher(made.store)
+    fresh.adopt(msgspec.structs.replace(state, revision=99))
+    assert fresh.current().revision == 99
+    assert fresh.current().endpoints["bot"].problem is None

@@ -1,54 +1,59 @@
-"""What can be done with tokens, over a real database."""
+"""What can be done with tokens, over a real database of each kind."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cloche.control.tokens import CONFIGURED, DEFAULT_LIFETIME, Tokens
-from cloche.domain.access import ADMIN, digest, principal_named
-from cloche.domain.errors import InvalidParameter, NotFound
-from cloche.store.database import Store, open_store
+from cloche.control.tokens import CONFIGURED, DEFAULT_LIFETIME, MAX_TOKENS, Tokens
+from cloche.domain.access import ADMIN_ID, Token, digest
+from cloche.domain.errors import InvalidParameter, NotFound, QuotaExceeded
+from cloche.store.database import Store
 
-NOW = 1_000_000
+from .installation import ADMIN, NOW, add_user, audit_log, now_ms, publisher
 
 
 class World:
-    """A store, the use-cases over it, and how often they published."""
+    """A store, and the use-cases over it."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.published = 0
-        self.tokens = Tokens(store, self._publish, lambda: NOW)
-
-    def _publish(self) -> None:
-        self.published += 1
+        self.somebody = add_user(store, "somebody")
+        self.publisher = publisher(store)
+        self.tokens = Tokens(self.publisher, now_ms)
 
     def accepts(self, value: str) -> bool:
         """Whether a value would be let in."""
-        return digest(self.store.key, value) in self.store.tokens.active(NOW)
+        return digest(self.store.key, value) in self.publisher.current().tokens
+
+    def mine(self) -> list[Token]:
+        """The administrator's tokens."""
+        return self.tokens.list(ADMIN.principal)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(store: Store) -> World:
     """A fresh world."""
-    store = open_store(tmp_path)
-    yield World(store)
-    store.close()
+    return World(store)
 
 
-def test_create_makes_a_value_that_is_accepted_and_publishes(world: World) -> None:
-    """A created token is let in, has the asked lifetime, and the hot path is told."""
+def test_create_makes_a_value_that_is_accepted(world: World) -> None:
+    """A created token is let in at once, has the asked lifetime, and the audit log tells of it without its value."""
     value, token = world.tokens.create(ADMIN, "laptop", 60)
     assert re.fullmatch("dapi[0-9a-f]{32}", value)
     assert (token.comment, token.created_at, token.expires_at) == ("laptop", NOW, NOW + 60_000)
     assert world.accepts(value)
-    assert world.tokens.list() == [token]
-    assert world.published == 1
+    assert world.mine() == [token]
+    (entry,) = audit_log(world.store)
+    assert (entry.action, entry.target, entry.principal, entry.address) == (
+        "token.create",
+        token.id,
+        "admin",
+        "127.0.0.1",
+    )
+    assert value not in str(entry)
 
 
 def test_no_lifetime_means_two_years(world: World) -> None:
@@ -59,20 +64,46 @@ def test_no_lifetime_means_two_years(world: World) -> None:
 @pytest.mark.parametrize(("comment", "lifetime"), [("", 0), ("", -1), ("", 10**12), ("c" * 1025, 60)])
 def test_create_refuses_what_makes_no_sense(world: World, comment: str, lifetime: int) -> None:
     """A refusal changes and publishes nothing."""
+    before = world.publisher.current()
     with pytest.raises(InvalidParameter):
         world.tokens.create(ADMIN, comment, lifetime)
-    assert (world.tokens.list(), world.published) == ([], 0)
+    assert world.publisher.current() is before
+    assert world.mine() == audit_log(world.store) == []
 
 
-def test_revoke_ends_a_token_and_publishes(world: World) -> None:
+def test_nobody_has_more_tokens_than_may_be(world: World) -> None:
+    """The quota counts a principal's own valid tokens: expired ones make room, and others' take none."""
+    with world.store.write() as work:
+        for number in range(MAX_TOKENS - 1):
+            work.tokens.add(Token(f"t{number}", ADMIN_ID, "", 1), number.to_bytes(32))
+        work.tokens.add(Token("expired", ADMIN_ID, "", 1, NOW - 1), b"e" * 32)
+    world.tokens.create(ADMIN)
+    with pytest.raises(QuotaExceeded, match="600"):
+        world.tokens.create(ADMIN)
+    world.tokens.create(world.somebody)
+
+
+def test_revoke_ends_a_token(world: World) -> None:
     """A revoked value is no longer let in; an unknown id is told and publishes nothing."""
     value, token = world.tokens.create(ADMIN)
-    world.tokens.revoke(token.id)
+    world.tokens.revoke(ADMIN, token.id)
     assert not world.accepts(value)
-    assert world.published == 2
+    before = world.publisher.current()
     with pytest.raises(NotFound, match="token_id"):
-        world.tokens.revoke(token.id)
-    assert world.published == 2
+        world.tokens.revoke(ADMIN, token.id)
+    assert world.publisher.current() is before
+
+
+def test_only_the_owner_and_administrators_revoke(world: World) -> None:
+    """Another's token is not there for whoever is no administrator."""
+    value, token = world.tokens.create(ADMIN)
+    with pytest.raises(NotFound):
+        world.tokens.revoke(world.somebody, token.id)
+    assert world.accepts(value)
+    _, theirs = world.tokens.create(world.somebody)
+    assert world.tokens.list(world.somebody.principal) == [theirs]
+    world.tokens.revoke(ADMIN, theirs.id)
+    assert world.tokens.list(world.somebody.principal) == []
 
 
 def test_the_first_start_makes_one_admin_token(world: World) -> None:
@@ -81,14 +112,15 @@ def test_the_first_start_makes_one_admin_token(world: World) -> None:
     assert value is not None
     assert world.accepts(value)
     assert world.tokens.ensure_admin(None) is None
-    (token,) = world.tokens.list()
-    assert (token.principal, token.expires_at) == (ADMIN, None)
+    (token,) = world.mine()
+    assert (token.principal, token.expires_at) == (ADMIN_ID, None)
 
 
 def test_nobody_is_locked_out_for_good(world: World) -> None:
-    """When the last admin token has gone, the next start makes one."""
+    """When the last admin token has gone, the next start makes one, whatever others have."""
+    world.tokens.create(world.somebody)
     world.tokens.ensure_admin(None)
-    world.tokens.revoke(world.tokens.list()[0].id)
+    world.tokens.revoke(ADMIN, world.mine()[0].id)
     assert world.tokens.ensure_admin(None) is not None
 
 
@@ -101,7 +133,7 @@ def test_the_configured_token_replaces_the_former_one(world: World) -> None:
     assert world.accepts("second configured token")
     world.tokens.ensure_admin(made)
     assert world.accepts(made)
-    assert [token.id for token in world.tokens.list()] == [CONFIGURED]
+    assert [token.id for token in world.mine()] == [CONFIGURED]
 
 
 def test_a_token_taken_out_of_the_settings_ends(world: World) -> None:
@@ -112,21 +144,14 @@ def test_a_token_taken_out_of_the_settings_ends(world: World) -> None:
 
 
 def test_no_value_is_ever_written(world: World, tmp_path: Path) -> None:
-    """No file of the home holds a token's value, made or configured."""
+    """Neither a file of the home nor the state that is kept holds a token's value, made or configured."""
     values = [world.tokens.create(ADMIN)[0], "configured token here"]
     world.tokens.ensure_admin(values[1])
-    sqlite3.connect(tmp_path / "cloche.db").close()
-    for path in tmp_path.iterdir():
-        assert not any(value.encode() in path.read_bytes() for value in values)
+    told = [path.read_bytes() for path in tmp_path.iterdir()] + [str(world.store.state()).encode()]
+    assert not any(value.encode() in text for value in values for text in told)
 
 
 def test_digests_depend_on_key_and_value() -> None:
     """The same value has another digest under another key; text and bytes are the same value."""
     assert digest(b"k" * 32, "dapi1") == digest(b"k" * 32, b"dapi1")
     assert len({digest(key, value) for key in (b"k" * 32, b"l" * 32) for value in ("a", "b")}) == 4
-
-
-def test_only_the_admin_is_admin() -> None:
-    """Another principal's name gives no rights."""
-    assert principal_named(ADMIN).admin
-    assert not principal_named("someone").admin

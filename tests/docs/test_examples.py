@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 
 from cloche import settings
 from cloche.cli.main import app
-from cloche.control.endpoints import Declared, declared_endpoints
+from cloche.control.declared import Declared, declared_endpoints
+from cloche.control.secret_references import with_values
 from cloche.providers.catalogue import PROVIDERS
 
 from .conftest import Live
@@ -63,11 +65,12 @@ def test_file_is_accepted(file: Block, tmp_path: Path) -> None:
     if path.suffix == ".toml":
         settings.load({"home": str(tmp_path)}, {})
         return
-    groups = {name: kind.group for name, kind in PROVIDERS.items()}
-    endpoints = declared_endpoints(Declared(path, {}), groups, 0)
-    for entity in (entity for endpoint in endpoints for entity in endpoint.entities):
-        if entity.external_model is not None:
-            PROVIDERS[entity.external_model.provider].bind(entity.external_model)
+    endpoints = declared_endpoints(Declared(path, {}))
+    for entity in (entity for endpoint in endpoints for entity in endpoint.configuration.entities):
+        model = entity.external_model
+        if model is not None:
+            known = with_values(model.settings, "", lambda _reference, _path: "example")
+            PROVIDERS[model.provider].bind(msgspec.structs.replace(model, settings=known))
 
 
 @pytest.mark.parametrize("block", COMMANDS, ids=ids)

@@ -22,6 +22,7 @@ from gguf_files import small_model
 from cloche.domain.errors import NotReady
 from cloche.engine import probe
 from cloche.engine.catalogue import Catalogue, Model
+from cloche.engine.journal import Journal
 from cloche.engine.options import EngineOptions
 from cloche.engine.process import EngineFailed
 from cloche.engine.supervisor import Engine, State
@@ -32,7 +33,7 @@ SMALL = EngineOptions(parallel=2, context_length=512)
 @asynccontextmanager
 async def running(model: Model, run_dir: Path) -> AsyncIterator[Engine]:
     """A started engine, stopped at the end."""
-    engine = Engine(model, SMALL, run_dir)
+    engine = Engine(model, SMALL, run_dir, Journal(lambda: 0))
     await engine.start()
     try:
         yield engine
@@ -75,7 +76,7 @@ def test_it_starts_answers_and_leaves_nothing(model: Model, tmp_path: Path, run:
     """READY means that a streamed chat works; after stop there is no process, no socket and no folder."""
 
     async def main() -> None:
-        engine = Engine(model, SMALL, tmp_path)
+        engine = Engine(model, SMALL, tmp_path, Journal(lambda: 0))
         with pytest.raises(NotReady):
             engine.check_ready()
         async with running(model, tmp_path) as engine:
@@ -194,11 +195,13 @@ def test_it_dies_with_its_parent(model: Model, tmp_path: Path) -> None:
         import asyncio, sys, msgspec
         from pathlib import Path
         from cloche.engine.catalogue import Model
+        from cloche.engine.journal import Journal
         from cloche.engine.options import EngineOptions
         from cloche.engine.supervisor import Engine
         async def main():
             model = msgspec.json.decode(sys.argv[1], type=Model)
-            engine = Engine(model, EngineOptions(parallel=1, context_length=512), Path(sys.argv[2]))
+            options = EngineOptions(parallel=1, context_length=512)
+            engine = Engine(model, options, Path(sys.argv[2]), Journal(lambda: 0))
             await engine.start()
             print(engine.pid, flush=True)
             await asyncio.sleep(60)
@@ -225,7 +228,7 @@ def test_a_model_that_does_not_load_says_so(tmp_path: Path) -> None:
     model = Catalogue(tmp_path / "models").add(path, "hollow")
 
     async def main() -> None:
-        engine = Engine(model, SMALL, tmp_path / "run")
+        engine = Engine(model, SMALL, tmp_path / "run", Journal(lambda: 0))
         with pytest.raises(EngineFailed, match="The engine for hollow did not start: RuntimeError"):
             await engine.start()
         assert engine.state is State.FAILED

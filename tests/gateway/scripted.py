@@ -6,24 +6,27 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import structs
+
 from cloche.codec import sse
-from cloche.domain.access import Principal, digest
+from cloche.domain.access import Level, Principal, digest
 from cloche.domain.chat import ChatRequest
-from cloche.domain.endpoint import Endpoint, ExternalModel, Route, ServedEntity
+from cloche.domain.endpoint import Configuration, Endpoint, ExternalModel, Properties, Route, ServedEntity, Version
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall, Origin, Receiver, Timeouts
 from cloche.engine.slots import Slots
+from cloche.gateway.admission import Admission
 from cloche.gateway.call import Call
 from cloche.gateway.pipeline import Ask, Gateway
 from cloche.gateway.recording import Recorder
 from cloche.providers.base import Decoder
 from cloche.providers.local import EngineAddress, LocalTranslator
-from cloche.snapshot import Grant, LocalModel, Slot, Snapshot, compile_endpoint
+from cloche.snapshot import Bindings, Grant, LocalModel, Slot, Snapshot, compile_endpoint
 from cloche.telemetry import CallRecord
 
 TOKEN_KEY = b"k" * 32
 TOKEN = "dapi0123"
-ANN = Principal("ann", admin=False)
+ANN = Principal("7", "ann")
 JSON_HEAD = {b"content-type": b"application/json"}
 STREAM_HEAD = {b"content-type": b"text/event-stream"}
 
@@ -158,6 +161,7 @@ class Engine:
         self.gate = gate
         self.timeouts = Timeouts(first_byte=7.0)
         self.stalls = 0
+        self.available = True
         self.problem: Problem | None = None
         address = EngineAddress(Origin("engine", 80, unix_path="/tmp/e.sock", reuse=False), "key", "m")
         self._translator = LocalTranslator(address, context_length=2048, max_tokens_default=99)
@@ -200,18 +204,23 @@ class World:
         self.slots = Slots(parallel, queue, 30.0, self.clock)
         self.engine = Engine(self.slots)
         self.snapshot = Slot(self._compiled({"local": self.engine}))
-        self.gateway = Gateway(self.snapshot, TOKEN_KEY, self._send, Recorder(self.records.append))
+        self.gateway = Gateway(self.snapshot, Admission(TOKEN_KEY), self._send, Recorder(self.records.append))
 
     def _compiled(self, models: Mapping[str, LocalModel]) -> Snapshot:
-        split = Endpoint(
-            "chat",
+        split = Configuration(
             (external("first"), external("second"), external("spare")),
             (Route("first", 30), Route("second", 70), Route("spare", 0)),
         )
-        local = Endpoint("local", (ServedEntity("own", entity_name="local"),), (Route("own", 100),))
+        local = Configuration((ServedEntity("own", entity_name="local"),), (Route("own", 100),))
+        bindings = Bindings(lambda model: model, models.__getitem__, Timeouts())
+        compiled = {}
+        for name, configuration in (("chat", split), ("local", local)):
+            endpoint = Endpoint(name, name, "ann", 0, 0, Properties(), Version(1, configuration, 0, "ann"))
+            bound = compile_endpoint(endpoint, configuration, bindings)
+            compiled[name] = structs.replace(bound, levels={ANN.id: Level.CAN_QUERY})
         return Snapshot(
             revision=1,
-            endpoints={each.name: compile_endpoint(each, models, Timeouts()) for each in (split, local)},
+            endpoints=compiled,
             tokens={digest(TOKEN_KEY, TOKEN): Grant(ANN), digest(TOKEN_KEY, "old"): Grant(ANN, expires_at=1)},
         )
 

@@ -29,8 +29,8 @@ def test_a_token_is_recognised_in_both_forms(credentials: bytes) -> None:
     world = World()
     call, client = world.ask(token=credentials)
     assert client.wholes == 0
-    assert call.principal is not None
-    assert call.principal.name == "ann"
+    assert call.grant is not None
+    assert call.grant.principal.name == "ann"
     assert len(world.calls) == 1
 
 

@@ -16,7 +16,8 @@ from .scripted import World
 )
 def test_the_dice_decide_by_the_shares(dice: float, entity: str) -> None:
     """Each entity has its share of the throws, and one without a share has none."""
-    assert routing.choose(World().snapshot.current(), "chat", None, dice).entity == entity
+    compiled = routing.find(World().snapshot.current(), "chat")
+    assert routing.choose(compiled, None, dice).entity == entity
 
 
 def test_the_split_is_kept_over_many_calls() -> None:

@@ -24,6 +24,14 @@ ANSWER_SECONDS = 600
 Json = dict[str, Any]
 
 
+class Refused(Failure):
+    """The server's refusal.  `faults`: (field path, what is wrong) for each fault of the body, where it told them."""
+
+    def __init__(self, message: str, code: int, faults: list[tuple[str, str]]) -> None:
+        super().__init__(message, code)
+        self.faults = faults
+
+
 class Answer:
     """A streamed answer: iterate for its text.  `finish_reason` is known at the end."""
 
@@ -73,6 +81,10 @@ class Server:
     def post(self, path: str, body: object) -> Json:
         """POST an object, be answered with one."""
         return _object(self.call("POST", path, body))
+
+    def put(self, path: str, body: object) -> Json:
+        """PUT an object, be answered with one."""
+        return _object(self.call("PUT", path, body))
 
     def call(self, method: str, path: str, body: object = None) -> bytes:
         """The answer's bytes."""
@@ -145,15 +157,17 @@ class Server:
 
     def _refusal(self, status: int, body: bytes) -> Failure:
         told = f"{status}"
+        answer: Json = {}
         try:
-            told = _told(_object(body), told)
+            answer = _object(body)
+            told = _told(answer, told)
         except Failure:
             pass  # not our server's words; the status must do
         if status == 401:
             source = self._client.token_source
             hint = f"the token came from {source}" if source else "no token: pass --token or set CLOCHE_TOKEN"
             return Failure(f"{told} ({hint})", exits.AUTH)
-        return Failure(told, {403: exits.AUTH, 404: exits.NOT_FOUND}.get(status, exits.ERROR))
+        return Refused(told, {403: exits.AUTH, 404: exits.NOT_FOUND}.get(status, exits.ERROR), _faults(answer))
 
 
 def invocations(endpoint: str) -> str:
@@ -181,3 +195,15 @@ def _told(answer: Json, otherwise: str) -> str:
     told = inner if isinstance(inner, dict) else answer
     code, message = told.get("error_code") or told.get("code"), told.get("message")
     return f"{code}: {message}" if code and message else str(message or code or otherwise)
+
+
+def _faults(answer: Json) -> list[tuple[str, str]]:
+    """The fields that an error body names, as google.rpc's BadRequest has them."""
+    details = answer.get("details")
+    violations = [
+        violation
+        for detail in (details if isinstance(details, list) else [])
+        if isinstance(detail, dict)
+        for violation in detail.get("field_violations") or ()
+    ]
+    return [(str(each.get("field") or ""), str(each.get("description") or "")) for each in violations]

@@ -37,7 +37,7 @@ DISTRIBUTIONS = (
     "uvloop",
     "zstandard",
 )
-OPTIONAL = ("xllamacpp", "huggingface_hub")
+OPTIONAL = ("xllamacpp", "huggingface_hub", "psycopg")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ def examine(deep: bool) -> Report:
         SettingReport(name, settings.shown(name, getattr(told, name)) or "not set", source)
         for name, source in loaded.sources.items()
     ]
-    findings = [_home(told.home), _disk(told.home), _port(told), _database(told.home), *_models(told, deep)]
+    findings = [_home(told.home), _disk(told.home), _port(told), _database(told), *_models(told, deep)]
     return Report(_versions(), values, findings)
 
 
@@ -157,11 +157,11 @@ def _health(told: Settings) -> int | None:
         connection.close()
 
 
-def _database(home: Path) -> Finding:
+def _database(told: Settings) -> Finding:
     # Late, because the database layer takes longer to import than most commands take to run.
     from cloche.control.health import database_state
 
-    state = database_state(home)
+    state = database_state(told.home, told.database_url)
     if state.problem:
         return Finding("database", "wrong", state.problem)
     if state.at is None:

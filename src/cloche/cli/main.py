@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 
 import cloche
-from cloche.cli import chat, doctor, endpoint, exits, models, query, serve, token
+from cloche.cli import (
+    apply,
+    audit,
+    chat,
+    db,
+    doctor,
+    endpoint,
+    exits,
+    models,
+    people,
+    permission,
+    query,
+    secret,
+    serve,
+    token,
+)
 from cloche.cli.exits import Failure
 from cloche.settings import SettingsError
 
@@ -41,8 +56,14 @@ def app() -> typer.Typer:
     query.add_to(root)
     doctor.add_to(root)
     token.add_to(root)
+    people.add_to(root)
+    permission.add_to(root)
+    secret.add_to(root)
+    audit.add_to(root)
     endpoint.add_to(root)
+    apply.add_to(root)
     models.add_to(root)
+    db.add_to(root)
     return root
 
 

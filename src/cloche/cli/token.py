@@ -30,11 +30,18 @@ def create(
     lifetime_seconds: Annotated[
         int | None, typer.Option(help="How long it is valid (default: two years).", show_default=False)
     ] = None,
+    application_id: Annotated[
+        str | None, typer.Option("--for", help="Application id of the service principal it is for.", show_default=False)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a token and print its value, which is shown only this once."""
-    given = {"comment": comment, "lifetime_seconds": lifetime_seconds}
-    made = server.post("/api/2.0/token/create", {key: value for key, value in given.items() if value is not None})
+    given: dict[str, object] = {"comment": comment, "lifetime_seconds": lifetime_seconds}
+    path = "/api/2.0/token/create"
+    if application_id is not None:
+        path = "/api/2.0/token-management/on-behalf-of/tokens"
+        given["application_id"] = application_id
+    made = server.post(path, {key: value for key, value in given.items() if value is not None})
     if json:
         output.data(made)
         return
@@ -56,11 +63,12 @@ def list_tokens(server: Server, json: Json = False) -> None:
             str(info["token_id"]),
             output.moment(info["creation_time"]),
             output.moment(info["expiry_time"]),
+            output.moment(info.get("last_used")),
             info["comment"],
         )
         for info in answer.get("token_infos") or []
     ]
-    output.table(("ID", "CREATED (UTC)", "EXPIRES (UTC)", "COMMENT"), rows)
+    output.table(("ID", "CREATED (UTC)", "EXPIRES (UTC)", "LAST USED (UTC)", "COMMENT"), rows)
 
 
 def revoke(

@@ -1,19 +1,19 @@
 """From a state to a snapshot: secrets put in place, providers bound, levels and tokens indexed.
 
-An endpoint that cannot be bound does not stand in the way of the others: it is there, with the problem that its callers
-are told.  Whether that may be published is publish.py's to decide.  Endpoints that did not change are taken over from the
-snapshot before, because binding a thousand of them anew costs a second.
+An endpoint that cannot be bound does not stand in the way of the others: it is there, with the problem that its
+callers are told.  Whether that may be published is publish.py's to decide.  Endpoints that did not change are taken
+over from the snapshot before, because binding a thousand of them anew costs a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
 from cloche.control.secret_references import resolved
 from cloche.domain.access import Level, Principal, principals
-from cloche.domain.endpoint import Endpoint, ExternalModel, Update
+from cloche.domain.endpoint import Endpoint, ExternalModel, Update, Version
 from cloche.domain.errors import BadRequest, NotReady, Problem
 from cloche.domain.outbound import Timeouts
 from cloche.domain.state import State
@@ -53,8 +53,9 @@ class Compiler:
         compiled = {}
         for endpoint in state.endpoints:
             before = previous.endpoints.get(endpoint.name) if same_secrets else None
-            if before is None or before.endpoint != endpoint or before.problem is not None:
+            if before is None or before.endpoint != endpoint or before.problem is not None or before.outdated:
                 before = self._endpoint(endpoint, secrets, faults)
+                before = self._held_back(before, previous.endpoints.get(endpoint.name))
             compiled[endpoint.name] = msgspec.structs.replace(before, levels=levels.get(endpoint.id, {}))
         people = principals({each.id: each for each in state.identities}, {each.id: each for each in state.groups})
         snapshot = Snapshot(
@@ -68,11 +69,13 @@ class Compiler:
         )
         return Compiled(snapshot, faults)
 
-    def check(self, endpoint: Endpoint, state: State) -> None:
-        """See that the pending version of an endpoint could be bound.  Raises InvalidSettings."""
-        assert endpoint.pending is not None
-        secrets = {(scope, key): sealed for scope, key, sealed in state.secrets}
-        compile_endpoint(endpoint, endpoint.pending.configuration, self._bindings(secrets))
+    def check(self, endpoint: Endpoint, version: Version, sealed: Iterable[tuple[str, str, bytes]]) -> None:
+        """See that a version of external models could be bound.  Raises InvalidSettings.
+
+        `sealed`: (scope, key, value) of the secrets that it refers to.
+        """
+        secrets = {(scope, key): value for scope, key, value in sealed}
+        compile_endpoint(endpoint, version.configuration, self._bindings(secrets))
 
     def _endpoint(
         self, endpoint: Endpoint, secrets: Mapping[tuple[str, str], bytes], faults: Faults
@@ -87,6 +90,19 @@ class Compiler:
             return CompiledEndpoint(
                 endpoint, problem=BadRequest(f"The endpoint '{endpoint.name}' cannot be served: {told}")
             )
+
+    def _held_back(self, new: CompiledEndpoint, before: CompiledEndpoint | None) -> CompiledEndpoint:
+        """As new, but with the targets of before while the engines of the new version are not loaded on this host.
+
+        Another host may have activated it; here the old one serves until the engines are there.
+        """
+        if before is None or not before.targets or before.endpoint.id != new.endpoint.id:
+            return new
+        if all(target.local is None or target.local.available for target in new.targets.values()):
+            return new
+        return msgspec.structs.replace(
+            new, targets=before.targets, routed=before.routed, bounds=before.bounds, outdated=True
+        )
 
     def _bindings(self, secrets: Mapping[tuple[str, str], bytes]) -> Bindings:
         def resolve(model: ExternalModel) -> ExternalModel:

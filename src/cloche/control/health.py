@@ -20,10 +20,10 @@ class DatabaseState(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
-def database_state(home: Path) -> DatabaseState:
-    """The state of a home's database."""
+def database_state(home: Path, url: str | None = None) -> DatabaseState:
+    """The state of the database that the settings mean, which is only looked at."""
     try:
-        at = revision(home)
+        at = revision(home, url)
     except StoreUnusable as error:
         return DatabaseState(None, NEWEST, str(error))
     # Revisions are numbered, so that "newer" needs no history that this version does not have.

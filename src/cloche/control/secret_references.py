@@ -1,8 +1,8 @@
 """Credentials in a provider's settings: plaintext becomes a kept secret, a reference becomes its value.
 
-The API has two forms for each credential: `X`, whose whole value is `{{secrets/SCOPE/KEY}}`, and `X_plaintext`.  What is
-kept has only references; what a provider is bound with has only plaintext.  Works on any settings object, because the
-two forms are a rule of the API and not of a provider.
+The API has two forms for each credential: `X`, whose whole value is `{{secrets/SCOPE/KEY}}`, and `X_plaintext`.  What
+is kept has only references; what a provider is bound with has only plaintext.  Works on any settings object, because
+the two forms are a rule of the API and not of a provider.
 """
 
 from __future__ import annotations
@@ -52,17 +52,18 @@ def resolved(
             return ""
 
     group = PROVIDERS[model.provider].group
-    settings = _resolve(model.settings, group, value_of)
+    settings = with_values(model.settings, group, value_of)
     if problems:
         raise InvalidSettings(problems)
     return msgspec.structs.replace(model, settings=settings)
 
 
-def _resolve(settings: dict[str, Any], path: str, value_of: Callable[[str, str], str]) -> dict[str, Any]:
+def with_values(settings: dict[str, Any], path: str, value_of: Callable[[str, str], str]) -> dict[str, Any]:
+    """The settings with `X_plaintext: value_of(reference, path of X)` in place of each `X: reference`."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
-            found[name] = _resolve(value, f"{path}.{name}", value_of)
+            found[name] = with_values(value, f"{path}.{name}", value_of)
         elif isinstance(value, str) and REFERENCE.fullmatch(value):
             found[name + PLAINTEXT] = value_of(value, f"{path}.{name}")
         else:

@@ -7,11 +7,12 @@ that made it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from cloche.control.auditing import note
+from cloche.control.directory import Directory
 from cloche.control.publish import Publisher
-from cloche.domain.access import ADMIN_ID, ADMINS_ID, Caller, Principal, Token, digest
+from cloche.domain.access import ADMIN_ID, Caller, Kind, Principal, Token, digest
 from cloche.domain.errors import InvalidParameter, NotFound, QuotaExceeded
 from cloche.store.work import Work
 
@@ -33,10 +34,29 @@ class Tokens:
         self._now_ms = now_ms
 
     def create(self, caller: Caller, comment: str = "", lifetime_seconds: int | None = None) -> tuple[str, Token]:
-        """A new token of the caller: its value, and what may be told of it.  Without a lifetime it is valid for two years.
+        """A new token of the caller: its value, and what may be told of it.  Without a lifetime it is valid for two
+        years.
 
         Raises InvalidParameter, QuotaExceeded.
         """
+        return self._create(caller, comment, lifetime_seconds, lambda work: caller.principal.id)
+
+    def create_for(
+        self, caller: Caller, application_id: str, comment: str = "", lifetime_seconds: int | None = None
+    ) -> tuple[str, Token]:
+        """A new token of a service principal.  Raises as `create`, and NotFound."""
+
+        def owner(work: Work) -> str:
+            found = work.identities.named(application_id)
+            if found is None or found.kind is not Kind.SERVICE_PRINCIPAL:
+                raise NotFound(f"application_id: there is no service principal '{application_id}'")
+            return found.id
+
+        return self._create(caller, comment, lifetime_seconds, owner)
+
+    def _create(
+        self, caller: Caller, comment: str, lifetime_seconds: int | None, owner_in: Callable[[Work], str]
+    ) -> tuple[str, Token]:
         lifetime = DEFAULT_LIFETIME if lifetime_seconds is None else lifetime_seconds
         if not 1 <= lifetime <= MAX_LIFETIME:
             raise InvalidParameter(f"lifetime_seconds: must be from 1 to {MAX_LIFETIME}, not {lifetime}")
@@ -44,9 +64,10 @@ class Tokens:
             raise InvalidParameter(f"comment: must have at most {MAX_COMMENT} characters, not {len(comment)}")
         with self._publisher.change() as work:
             work.tokens.remove_expired(self._now_ms())
-            if work.tokens.count(caller.principal.id) >= MAX_TOKENS:
-                raise QuotaExceeded(f"'{caller.principal.name}' has {MAX_TOKENS} tokens already: delete one first")
-            value, token = self._make(work, caller.principal.id, comment, lifetime)
+            owner = owner_in(work)
+            if work.tokens.count(owner) >= MAX_TOKENS:
+                raise QuotaExceeded(f"there are {MAX_TOKENS} tokens of this owner already: delete one first")
+            value, token = self._make(work, owner, comment, lifetime)
             note(work, caller, "token.create", token.id, self._now_ms(), after=token)
         return value, token
 
@@ -54,6 +75,25 @@ class Tokens:
         """A principal's tokens, the newest first."""
         with self._publisher.store.read() as work:
             return work.tokens.all(principal.id)
+
+    def everybodys(self) -> Sequence[Token]:
+        """Everybody's tokens, the newest first."""
+        with self._publisher.store.read() as work:
+            return work.tokens.all()
+
+    def get(self, token_id: str) -> Token:
+        """Anybody's token.  NotFound."""
+        with self._publisher.store.read() as work:
+            found = work.tokens.get(token_id)
+        if found is None:
+            raise NotFound(f"token_id: there is no token {token_id!r}")
+        return found
+
+    def note_used(self, times: Mapping[str, int]) -> None:
+        """Keep when tokens, by id, were last used.  Told to no other process: no call depends on it."""
+        if times:
+            with self._publisher.store.write(publish=False) as work:
+                work.tokens.used(times)
 
     def revoke(self, caller: Caller, token_id: str) -> None:
         """Refuse a token from now on: one's own, or as an administrator anybody's.  Raises NotFound."""
@@ -72,16 +112,17 @@ class Tokens:
         """
         key = self._publisher.store.key
         with self._publisher.change() as work:
+            admins = [each.id for each in Directory.of(work).admins()]
+            # The user that this installation began with, unless it is no administrator any more.
+            owner = ADMIN_ID if ADMIN_ID in admins else admins[0]
             if configured is not None:
-                token = Token(CONFIGURED, ADMIN_ID, "from the settings", self._now_ms())
+                token = Token(CONFIGURED, owner, "from the settings", self._now_ms())
                 work.tokens.add(token, digest(key, configured))
                 return None
             work.tokens.remove(CONFIGURED)
-            admins = work.groups.get(ADMINS_ID)
-            members = frozenset() if admins is None else admins.members
-            if any(token.principal in members and token.valid_at(self._now_ms()) for token in work.tokens.all()):
+            if any(token.principal in admins and token.valid_at(self._now_ms()) for token in work.tokens.all()):
                 return None
-            return self._make(work, ADMIN_ID, "made at start", None)[0]
+            return self._make(work, owner, "made at start", None)[0]
 
     def _make(self, work: Work, principal: str, comment: str, lifetime_seconds: int | None) -> tuple[str, Token]:
         value = "dapi" + secrets.token_hex(16)

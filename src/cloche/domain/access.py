@@ -1,4 +1,5 @@
-"""Who may do what: principals and groups, levels on endpoints, tokens, and how a token is recognised without being kept.
+"""Who may do what: principals and groups, levels on endpoints, tokens, and how a token is recognised without being
+kept.
 
 A token's value is never stored.  What is kept is its digest under a key of this installation: a stolen database alone
 cannot be searched for tokens, and comparing digests tells nothing about the token by timing.
@@ -30,10 +31,11 @@ MAY_CREATE = "workspace-access"
 """The entitlement to make endpoints and secret scopes, a principal's own or a group's."""
 
 
-ACCESS_TOKEN_ALGORITHM = "ES256"
+ACCESS_TOKEN_ALGORITHM = "ES256"  # noqa: S105 (a name)
 ACCESS_TOKEN_AUDIENCE = "cloche"  # noqa: S105 (a name)
 """What a signed access token bears beside `sub` (the principal's name), `iss`, `iat`, `exp` and `scope`: in `pid` its
-owner's id, in `csid` the id of the client secret it was given for, in `endpoint` the id of the one endpoint it is for."""
+owner's id, in `csid` the id of the client secret it was given for, in `endpoint` the id of the one endpoint it is
+for."""
 
 
 class Kind(enum.StrEnum):

@@ -1,9 +1,9 @@
 """Serving endpoints as values: what an operator declares, in the shapes and words of the Databricks API.
 
-An endpoint has properties (tags, gateway rules, …), which change at once, and a configuration (served entities and their
-traffic), which changes by versions: a new one is pending until it can serve, and the active one serves meanwhile.
-`problems()` checks what types cannot say and reports each fault with its field path.  This module must not know how an
-endpoint is stored, compiled or called.
+An endpoint has properties (tags, gateway rules, …), which change at once, and a configuration (served entities and
+their traffic), which changes by versions: a new one is pending until it can serve, and the active one serves
+meanwhile. `problems()` checks what types cannot say and reports each fault with its field path.  This module must not
+know how an endpoint is stored, compiled or called.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from msgspec import Meta, Struct
 CHAT_TASK = "llm/v1/chat"
 TASKS = (CHAT_TASK, "llm/v1/completions", "llm/v1/embeddings")
 
+MAX_ENDPOINTS = 1000
+MAX_DESCRIPTION = 1000
 MAX_ENTITIES = 15
 """The documentation says ten; fifteen are accepted in practice, and clients rely on it."""
 
 _NAME = r"^[A-Za-z0-9_-]{1,63}\Z"  # not `$`, which lets a line break pass
+NAME_RULE = "must be 1 to 63 letters, digits, '-' or '_'"
 Name = Annotated[str, Meta(pattern=_NAME)]
 Percentage = Annotated[int, Meta(ge=0, le=100)]
 
@@ -37,12 +40,18 @@ class ExternalModel(Struct, frozen=True, omit_defaults=True):
     task: str
     settings: dict[str, Any] = {}
 
+    @property
+    def settings_name(self) -> str:
+        """The name that the API gives to the provider's settings object."""
+        return "custom_provider_config" if self.provider == "custom" else f"{self.provider.replace('-', '_')}_config"
+
 
 class ServedEntity(Struct, frozen=True, omit_defaults=True):
     """One upstream target of an endpoint: an external model, or a model of the local catalogue by `entity_name`.
 
-    `scale_to_zero_enabled`: the engine may be unloaded while nobody calls it.  `sizing`: what a caller said of Databricks
-    hardware (workload_size and the like), kept and shown, because the engine's size here is the operator's to choose.
+    `scale_to_zero_enabled`: the engine may be unloaded while nobody calls it.  `sizing`: what a caller said of
+    Databricks hardware (workload_size and the like), kept and shown, because the engine's size here is the operator's
+    to choose.
     """
 
     name: str
@@ -98,11 +107,14 @@ class Properties(Struct, frozen=True, omit_defaults=True):
 
 
 class Declaration(Struct, frozen=True):
-    """What a create body says: an endpoint that is to be.  `configuration` may still bear plaintext credentials."""
+    """What a create body says: an endpoint that is to be.  `configuration` may still bear plaintext credentials.
+
+    `properties` None: nothing is said of them, and those of an endpoint that is there stay.
+    """
 
     name: str
     configuration: Configuration
-    properties: Properties
+    properties: Properties | None = None
 
 
 class Version(Struct, frozen=True):
@@ -126,8 +138,8 @@ class Update(enum.StrEnum):
 class Endpoint(Struct, frozen=True):
     """A serving endpoint.  Times are Unix milliseconds; `id`: 32 hexadecimal digits; `creator`: a principal's name.
 
-    `active` serves, if there is one; `pending` is there while `update` is IN_PROGRESS, and after UPDATE_FAILED it is the
-    version that failed, with the reason in `update_message`.
+    `active` serves, if there is one; `pending` is there while `update` is IN_PROGRESS, and after UPDATE_FAILED it is
+    the version that failed, with the reason in `update_message`.
     """
 
     id: str
@@ -170,7 +182,7 @@ def problems(configuration: Configuration) -> Iterator[tuple[str, str]]:
     for index, entity in enumerate(entities):
         path = f"served_entities[{index}]"
         if not re.match(_NAME, entity.name):
-            yield f"{path}.name", "must be 1 to 63 letters, digits, '-' or '_'"
+            yield f"{path}.name", NAME_RULE
         if entity.name in seen:
             yield f"{path}.name", f"'{entity.name}' is the name of another served entity of this endpoint"
         seen.add(entity.name)
@@ -179,6 +191,22 @@ def problems(configuration: Configuration) -> Iterator[tuple[str, str]]:
     if len({entity.external_model.task for entity in entities if entity.external_model}) > 1:
         yield "served_entities", "all external models of an endpoint must have the same task"
     yield from _route_problems(configuration, seen)
+
+
+def change_problems(before: Configuration, after: Configuration) -> Iterator[tuple[str, str]]:
+    """Why one configuration cannot follow another, as `problems` tells it."""
+    if before.entities and after.entities and bool(before.local_models) != bool(after.local_models):
+        kinds = ("external models", "local models")
+        was, is_ = kinds if after.local_models else reversed(kinds)
+        yield "served_entities", f"an endpoint of {was} cannot become one of {is_}: make another endpoint"
+
+
+def even_split(entities: tuple[ServedEntity, ...]) -> tuple[Route, ...]:
+    """The routes of a configuration that says nothing of traffic: one entity gets everything, several share evenly."""
+    if not entities:
+        return ()
+    share, rest = divmod(100, len(entities))
+    return tuple(Route(entity.name, share + (index < rest)) for index, entity in enumerate(entities))
 
 
 def _route_problems(configuration: Configuration, entities: set[str]) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
     begin      READY or not / IN_PROGRESS     the new version is pending, the active one, if any, goes on serving
     activate   READY / NOT_UPDATING           the pending version takes over
     fail       as before / UPDATE_FAILED      the active one stays; the pending one is kept, with the reason
+    cancel     as before / UPDATE_CANCELED    the active one stays; the pending one is given up for another
 
 Must not know who brings a version up, nor how.
 """
@@ -38,3 +39,10 @@ def activate(endpoint: Endpoint, now_ms: int) -> Endpoint:
 def fail(endpoint: Endpoint, reason: str, now_ms: int) -> Endpoint:
     """The pending version cannot serve; whatever served before goes on."""
     return replace(endpoint, update=Update.UPDATE_FAILED, update_message=reason, updated_at=now_ms)
+
+
+def cancel(endpoint: Endpoint, now_ms: int) -> Endpoint:
+    """Give up the pending version, if one is under way; whatever served before goes on."""
+    if endpoint.update is not Update.IN_PROGRESS:
+        return endpoint
+    return replace(endpoint, update=Update.UPDATE_CANCELED, updated_at=now_ms)

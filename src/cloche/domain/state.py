@@ -1,8 +1,8 @@
 """Everything that is in force, as plain rows: what the store hands to control in one reading, and what the signed
 snapshot file holds for the time when there is no store.
 
-Frozen values only, so that a state can be compared, kept and sent.  It bears no plaintext: secrets are sealed, tokens are
-digests.  Must not know how it was read or what is compiled from it.
+Frozen values only, so that a state can be compared, kept and sent.  It bears no plaintext: secrets are sealed, tokens
+are digests.  Must not know how it was read or what is compiled from it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class SigningKey(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """One consistent reading.  `revision` grows with every change.  `secrets`: sealed values by (scope, key), those that
+    """One consistent reading.  `revision` grows with every change.  `secrets`: sealed values by (scope, key), those
+    that
     a configuration refers to."""
 
     revision: int

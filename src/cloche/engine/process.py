@@ -12,6 +12,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -32,17 +33,18 @@ class EngineFailed(InternalError):
 
 
 class Child:
-    """A child process that has shown that it can generate."""
+    """A child process that has shown that it can generate.  `heard`: told what it says until then."""
 
-    def __init__(self, process: Process, name: str) -> None:
+    def __init__(self, process: Process, name: str, heard: Callable[[str], None]) -> None:
         self.pid = process.pid
+        self._heard: Callable[[str], None] | None = heard
         self._process = process
         self._name = name
         self._stderr: deque[str] = deque(maxlen=KEPT_LINES)
         self._listener = asyncio.create_task(self._listen(), name=f"engine {name} stderr")
 
     @classmethod
-    async def start(cls, options: ChildOptions) -> Child:
+    async def start(cls, options: ChildOptions, heard: Callable[[str], None]) -> Child:
         """Spawn a child and wait until it has made its first token.  Raises EngineFailed."""
         _clear(options.socket_path)
         command = (sys.executable, "-P", "-m", "cloche.engine.child")
@@ -52,7 +54,7 @@ class Child:
             )
         except OSError as error:
             raise EngineFailed(f"The engine for {options.alias} cannot be started: {error}.") from error
-        child = cls(process, options.alias)
+        child = cls(process, options.alias, heard)
         try:
             async with asyncio.timeout(LOAD_SECONDS):
                 await child._come_up(options)
@@ -62,6 +64,7 @@ class Child:
         except BaseException:
             await child.end(signal.SIGKILL)
             raise
+        child._heard = None
         return child
 
     async def wait(self) -> str:
@@ -109,7 +112,10 @@ class Child:
         """
         assert self._process.stderr is not None
         async for line in self._process.stderr:
-            self._stderr.append(line.decode("utf-8", "replace").rstrip())
+            said = line.decode("utf-8", "replace").rstrip()
+            self._stderr.append(said)
+            if self._heard is not None:
+                self._heard(said)
 
     def _last_words(self, error: Exception) -> str:
         why = f"it was not ready after {LOAD_SECONDS:g} s" if isinstance(error, TimeoutError) else str(error)

@@ -55,12 +55,16 @@ class Ticket:
 
 
 class Slots:
-    """At most `parallel` calls run, `queue_limit` wait, each for `queue_seconds` at most; first come, first served."""
+    """At most `parallel` calls run, `queue_limit` wait, each for `queue_seconds` at most; first come, first served.
+
+    `idle_since`: when the last call ended, by the clock; without meaning while one runs.
+    """
 
     def __init__(self, parallel: int, queue_limit: int, queue_seconds: float, clock: Clock) -> None:
         self.parallel = parallel
+        self.queue_limit = queue_limit
         self.running = 0
-        self._queue_limit = queue_limit
+        self.idle_since = clock.time()
         self._queue_seconds = queue_seconds
         self._clock = clock
         self._line: dict[Ticket, None] = {}  # in order of arrival; a dict, so that leaving from the middle is cheap
@@ -82,7 +86,7 @@ class Slots:
         if self.running < self.parallel:
             self._run(ticket)
             return ticket
-        if len(self._line) >= self._queue_limit:
+        if len(self._line) >= self.queue_limit:
             raise self._refusal(f"The model is busy with {self.running} calls, and {self.waiting} more wait.")
         self._line[ticket] = None
         ticket._timer = self._clock.call_later(self._queue_seconds, lambda: self._overdue(ticket))
@@ -102,6 +106,7 @@ class Slots:
         self.running -= 1
         if finished:
             self._learn(self._clock.time() - ticket._started)
+        self.idle_since = self._clock.time()
         self._admit()
 
     def _admit(self) -> None:

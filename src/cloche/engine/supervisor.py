@@ -27,6 +27,7 @@ from cloche.domain.outbound import Origin
 from cloche.engine import probe
 from cloche.engine.catalogue import Model
 from cloche.engine.child import ChildOptions
+from cloche.engine.journal import Journal
 from cloche.engine.options import EngineOptions
 from cloche.engine.process import Child, EngineFailed
 from cloche.engine.restarts import Restarts
@@ -56,9 +57,10 @@ class State(enum.Enum):
 
 
 class Engine:
-    """One model, served on a Unix socket.  `detail` says in words why the state is what it is."""
+    """One model, served on a Unix socket.  `detail` says in words why the state is what it is, `journal` what became
+    of it.  A stopped engine may be started again."""
 
-    def __init__(self, model: Model, options: EngineOptions, run_dir: Path) -> None:
+    def __init__(self, model: Model, options: EngineOptions, run_dir: Path, journal: Journal) -> None:
         self.name = model.name
         self.parallel = options.parallel
         self.context_length = options.context_for(model.context_length)
@@ -76,6 +78,7 @@ class Engine:
             parallel=options.parallel,
             context_length=self.context_length,
         )
+        self._journal = journal
         self._restarts = Restarts()
         self._stall = asyncio.Event()
         self._child: Child | None = None
@@ -115,6 +118,7 @@ class Engine:
 
     async def start(self) -> None:
         """Start the engine; on return a query works.  Raises EngineFailed with the engine's last words."""
+        self._enter(State.STARTING, "loading the model")
         try:
             make_run_dir(self._folder)
             child = await self._launch("loading the model")
@@ -127,10 +131,10 @@ class Engine:
             raise
         self._keeper = asyncio.create_task(self._keep(child), name=f"engine {self.name}")
 
-    async def stop(self) -> None:
+    async def stop(self, why: str = "shutting down") -> None:
         """End the engine and remove its socket.  Harmless when it has ended already."""
         keeper, self._keeper = self._keeper, None
-        self._enter(State.STOPPED, "shutting down")
+        self._enter(State.STOPPED, why)
         if keeper is not None:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -146,13 +150,14 @@ class Engine:
     def _enter(self, state: State, detail: str) -> None:
         self.state = state
         self.detail = detail
+        self._journal.add(f"engine {state.value}: {detail}")
 
     async def _launch(self, detail: str) -> Child:
         """One try to start a child, timed for the forecasts.  Raises EngineFailed."""
         began = time.monotonic()
         self._ready_at = began + self._load_seconds
         self.detail = detail
-        child = await Child.start(self._options)
+        child = await Child.start(self._options, self._journal.add)
         self._ready_at = time.monotonic()
         self._load_seconds = self._ready_at - began
         self._child = child

@@ -1,8 +1,8 @@
 """Signed access tokens: JWTs (ES256) that this installation gave to a service principal for an hour.
 
-Only the signature is checked once for each token (about 100 µs) and remembered; whether its owner, its client secret and
-its key are still good is asked of the snapshot at every call, so that revoking any of them ends the token at once.
-Must not know how tokens are made: that is control/oauth.py's, with which it shares the names of the claims.
+Only the signature is checked once for each token (about 100 µs) and remembered; whether its owner, its client secret
+and its key are still good is asked of the snapshot at every call, so that revoking any of them ends the token at
+once. Must not know how tokens are made: that is control/oauth.py's, with which it shares the names of the claims.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AccessTokens:
             ends = snapshot.client_secrets.get(checked.client_secret, 0)
             if ends is not None and now_ms >= ends:
                 raise Unauthenticated("the client secret that this access token was given for is not valid any more")
-        return Grant(principal, checked.expires_at, endpoint_id=checked.endpoint)
+        return Grant(principal, checked.expires_at, endpoint_id=checked.endpoint, client_secret=checked.client_secret)
 
 
 def _check(token: bytes, snapshot: Snapshot) -> _Checked | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable
 
 from cloche.domain.access import Level
@@ -84,6 +85,10 @@ class Gateway:
     def active_calls(self) -> int:
         """Calls that have not ended."""
         return len(self._live)
+
+    def running(self) -> Counter[str]:
+        """How many calls of each endpoint have not ended, by the name that was asked for.  From any thread."""
+        return Counter(call.endpoint for call in tuple(self._live) if call.endpoint is not None)
 
     def open(self, ask: Ask, reply: Reply) -> Call:
         """A new call, admitted or failed: its `grant` or its `problem` is set.  Nothing is sent yet, so that the

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from cloche.codec import json_text
-from cloche.http.context import Answer
+from cloche.domain.errors import InvalidParameter
+from cloche.http.context import Answer, ControlRequest
 
 Shape = TypeVar("Shape")
 
@@ -23,3 +24,11 @@ def decoded(body: bytes, shape: type[Shape]) -> Shape:
         return msgspec.json.decode(body or b"{}", type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         json_text.raise_bad_request(error)
+
+
+def flag(request: ControlRequest, name: str) -> bool:
+    """Whether a query parameter is `true`; without it it is not.  InvalidParameter for anything but true and false."""
+    given = request.query.get(name, "false")
+    if given not in ("true", "false"):
+        raise InvalidParameter(f"{name}: must be true or false")
+    return given == "true"

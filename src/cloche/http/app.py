@@ -24,7 +24,7 @@ from cloche.gateway.call import new_id
 from cloche.http.asgi_chat import AsgiChat
 from cloche.http.chat_paths import read_ask
 from cloche.http.context import MAX_BODY, Answer, Context, ControlRequest
-from cloche.http.door import admit
+from cloche.http.door import admit, recognise
 from cloche.http.route import Needs, Row
 from cloche.http.routes import ROUTES
 from cloche.telemetry import CallRecord
@@ -71,19 +71,17 @@ class App:
         async def endpoint(received: Request) -> Response:
             arrived, started = time.time(), time.perf_counter()
             request = _request(received)
-            problem: Problem | None = None
             try:
                 request = request._replace(body=await _body(received))
                 request, answer = await self._answer(row, request)
             except Problem as error:
-                problem = error
+                answer = _error(error)
             except ClientDisconnect:
-                problem = BadRequest("the client left before its request was complete")
+                answer = _error(BadRequest("the client left before its request was complete"))
             except Exception:  # the edge: a defect ends one request, with its id in the log
                 log.exception("request %s failed inside cloche", request.id)
-                problem = errors.unexpected(request.id)
-            if problem is not None:
-                answer = _error(problem)
+                answer = _error(errors.unexpected(request.id))
+            problem = answer.problem
             self._record(
                 CallRecord(
                     time=arrived,
@@ -116,10 +114,18 @@ class App:
     def _answer_in_thread(self, row: Row, request: ControlRequest) -> tuple[ControlRequest, Answer]:
         # So that whoever has made a change sees it in the next request, whichever process takes that.
         self._context.publisher.catch_up()
-        grant = admit(request, row.needs, self._context.admission, self._context.snapshot())
-        request = request._replace(grant=grant)
-        answer = row.handler(self._context, request)
-        assert isinstance(answer, Answer)
+        snapshot = self._context.snapshot()
+        request = request._replace(grant=recognise(request, row.needs, self._context.admission, snapshot))
+        # From here on the log line tells who asked, whatever comes of it.
+        try:
+            admit(request, row.needs, snapshot)
+            answer = row.handler(self._context, request)
+            assert isinstance(answer, Answer)
+        except Problem as problem:
+            answer = _error(problem)
+        except Exception:  # the edge: a defect ends one request, with its id in the log
+            log.exception("request %s failed inside cloche", request.id)
+            answer = _error(errors.unexpected(request.id))
         return request, answer
 
 
@@ -150,7 +156,7 @@ async def _body(received: Request) -> bytes:
 
 def _error(problem: Problem) -> Answer:
     headers = () if problem.retry_after is None else (("retry-after", str(problem.retry_after)),)
-    return Answer(errors.body(problem), problem.status, headers)
+    return Answer(errors.body(problem), problem.status, headers, problem=problem)
 
 
 async def _not_found(context: Context, request: ControlRequest) -> Answer:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from cloche.control.audit import Audit
+from cloche.control.configuration import Configurations
+from cloche.control.endpoints import Endpoints
+from cloche.control.master_key import MasterKey
+from cloche.control.oauth import OAuth
+from cloche.control.people import People
+from cloche.control.permissions import Permissions
 from cloche.control.publish import Publisher
+from cloche.control.secret_scopes import SecretScopes
 from cloche.control.tokens import Tokens
+from cloche.control.versions import Versions
 from cloche.domain.access import Caller, Principal
 from cloche.domain.endpoint import Endpoint
+from cloche.domain.errors import Problem
 from cloche.gateway.admission import Admission
-from cloche.snapshot import Grant, Snapshot
+from cloche.gateway.figures import HostFigures
+from cloche.snapshot import Grant, LocalModels, Snapshot
 from cloche.wire.serving import EndpointStatus
 
 MAX_BODY = 4 * 1024 * 1024
@@ -48,23 +59,40 @@ class ControlRequest(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A body with its status and any further headers."""
+    """A body with its status and any further headers.  `problem`: what went wrong, for the log."""
 
     body: bytes
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     media_type: str = "application/json"
+    problem: Problem | None = None
 
 
 class Context(NamedTuple):
     """The composition root makes one.  `status`: how an endpoint is doing now.  `workspace_id`: the number that clients
-    see as the workspace's."""
+    see as the workspace's.  `public_url`: how clients reach the server, where that is not how requests arrive."""
 
     publisher: Publisher
     admission: Admission
     tokens: Tokens
     status: Callable[[Endpoint], EndpointStatus]
     workspace_id: str
+    secret_scopes: SecretScopes
+    master_key: MasterKey
+    audit: Audit
+    figures: HostFigures
+    models: LocalModels
+    people: People
+    oauth: OAuth
+    permissions: Permissions
+    public_url: str | None
+    endpoints: Endpoints
+    versions: Versions
+    configurations: Configurations
+
+    def base_url(self, request: ControlRequest) -> str:
+        """How clients reach the server, without a trailing slash."""
+        return self.public_url or request.base_url
 
     def snapshot(self) -> Snapshot:
         """The snapshot in force."""

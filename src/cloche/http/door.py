@@ -14,21 +14,29 @@ _LEVELS = {Needs.VIEW: Level.CAN_VIEW, Needs.QUERY: Level.CAN_QUERY, Needs.MANAG
 _BY_USE_CASE = frozenset((Needs.TOKEN, Needs.SCOPE_READ, Needs.SCOPE_WRITE, Needs.SCOPE_MANAGE))
 
 
-def admit(request: ControlRequest, needs: Needs, admission: Admission, snapshot: Snapshot) -> Grant | None:
-    """What the caller's token stands for.  Unauthenticated, PermissionDenied or EndpointNotFound if they may not."""
+def recognise(request: ControlRequest, needs: Needs, admission: Admission, snapshot: Snapshot) -> Grant | None:
+    """What the caller's token stands for; None where anybody may come.  Unauthenticated."""
     if needs is Needs.PUBLIC:
         return None
     sent = request.headers.get("authorization")
-    grant = admission.authenticate(None if sent is None else sent.encode("latin-1"), snapshot)
+    return admission.authenticate(None if sent is None else sent.encode("latin-1"), snapshot)
+
+
+def admit(request: ControlRequest, needs: Needs, snapshot: Snapshot) -> None:
+    """Let the recognised caller in.  PermissionDenied or EndpointNotFound if they may not."""
+    grant = request.grant
+    if needs is Needs.PUBLIC:
+        return
+    assert grant is not None, "the caller was not recognised"
     if needs in _LEVELS:
         check_level(grant, _endpoint(request, snapshot), _LEVELS[needs])
-        return grant
+        return
     if grant.endpoint_id is not None:
         raise PermissionDenied("this token is good for queries of one endpoint only")
     if needs in _BY_USE_CASE or grant.principal.admin:
-        return grant
+        return
     if needs is Needs.CREATE and grant.principal.may_create:
-        return grant
+        return
     raise PermissionDenied(f"'{grant.principal.name}' lacks what this needs: {needs.value}")
 
 

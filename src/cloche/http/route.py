@@ -15,8 +15,8 @@ Handler = Callable[[Context, ControlRequest], Answer | Awaitable[Answer]]
 class Needs(enum.Enum):
     """What a caller must have.  A route whose row says nothing weaker is for administrators.
 
-    The levels on endpoints are checked at the door, for the endpoint that the path names by `{name}` or `{id}`; those on
-    secret scopes, which a body or query names, by the use-cases.
+    The levels on endpoints are checked at the door, for the endpoint that the path names by `{name}` or `{id}`; those
+    on secret scopes, which a body or query names, by the use-cases.
     """
 
     PUBLIC = "nothing"
@@ -34,9 +34,9 @@ class Needs(enum.Enum):
 class Row(NamedTuple):
     """One route.
 
-    `operation`: its name in the Databricks API (`serving_endpoints.create`), or ours (`cloche.…`).  `takes`: the type of
-    its body, `query` the names of its query parameters with what each is; `gives`: the type of its answer, where that
-    is a type.
+    `operation`: its name in the Databricks API (`serving_endpoints.create`), or ours (`cloche.…`).  `takes`: the type
+    of its body, `query` the names of its query parameters with what each is; `gives`: the type of its answer, where
+    that is a type.
     """
 
     method: str
@@ -47,3 +47,5 @@ class Row(NamedTuple):
     takes: Any = None
     gives: Any = None
     query: tuple[tuple[str, str], ...] = ()
+    status: int = 200
+    media_type: str = "application/json"

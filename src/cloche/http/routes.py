@@ -1,16 +1,40 @@
 """The one table of routes.  Whatever is not in it is answered 404 in JSON.
 
-Each family of handlers brings its rows.  Chat paths stand in chat_paths.py, because the fast lane reads them from bytes.
+Each family of handlers brings its rows.  Chat paths stand in chat_paths.py, because the fast lane reads them from
+bytes.
 """
 
 from __future__ import annotations
 
-from cloche.http.handlers import endpoints, installation, people, tokens
+from cloche.http.handlers import (
+    audit,
+    configuration,
+    documents,
+    endpoints,
+    installation,
+    logs,
+    metrics,
+    oauth,
+    people,
+    permissions,
+    secrets,
+    tokens,
+    versions,
+)
 from cloche.http.route import Row
 
 ROUTES: tuple[Row, ...] = (
     *installation.ROUTES,
+    *documents.ROUTES,
     *endpoints.ROUTES,
+    *versions.ROUTES,
+    *configuration.ROUTES,
     *tokens.ROUTES,
     *people.ROUTES,
+    *oauth.ROUTES,
+    *permissions.ROUTES,
+    *secrets.ROUTES,
+    *audit.ROUTES,
+    *metrics.ROUTES,
+    *logs.ROUTES,
 )

@@ -12,12 +12,13 @@ message text.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
-from cloche.codec import json_text
+from cloche.codec.json_faults import faults
 from cloche.domain.chat import ChatRequest, Chunk
 from cloche.domain.errors import (
     Problem,
@@ -72,28 +73,45 @@ class InvalidSettings(Exception):
 
 
 def read_settings(kind: type[Config], settings: dict[str, Any], group: str) -> Config:
-    """The provider's `…_config` object, checked.  InvalidSettings names the field."""
-    try:
-        return msgspec.convert(settings, kind)
-    except msgspec.ValidationError as error:
-        path, what = json_text.explain(error)
-        raise InvalidSettings([(f"{group}.{path}" if path else group, what)]) from None
+    """The provider's `…_config` object, checked.  InvalidSettings names every field that is wrong."""
+    found = faults(settings, kind, group)
+    if found:
+        raise InvalidSettings(found)
+    return msgspec.convert(settings, kind)
 
 
 def credential(settings: Any, name: str, group: str, *, required: bool = True) -> str | None:
-    """The value of the credential `name`, given as `NAME_plaintext`; exactly one of the two forms may be there."""
+    """The value of the credential `name`; exactly one of its two forms may be there.
+
+    References were replaced by the values of secrets, as `NAME_plaintext`, before a provider sees its settings: what is
+    left under `NAME` is none.
+    """
     reference, plaintext = getattr(settings, name), getattr(settings, f"{name}_plaintext")
     if reference is not None and plaintext is not None:
         raise InvalidSettings([(f"{group}.{name}", f"give either {name} or {name}_plaintext, not both")])
     if reference is not None:
         raise InvalidSettings(
-            [(f"{group}.{name}", f"secret references cannot be resolved yet: give {name}_plaintext instead")]
+            [(f"{group}.{name}", f"must be {{{{secrets/SCOPE/KEY}}}}; a value as it is goes into {name}_plaintext")]
         )
     if plaintext is None:
         if required:
             raise InvalidSettings([(f"{group}.{name}", f"give {name} or {name}_plaintext")])
         return None
     return header_value(plaintext, f"{group}.{name}_plaintext")
+
+
+def absent(settings: Any, names: Iterable[str], group: str, why: str) -> None:
+    """See that none of the named fields is given.  InvalidSettings names those that are, with the reason."""
+    given = [(f"{group}.{name}", why) for name in names if getattr(settings, name) is not None]
+    if given:
+        raise InvalidSettings(given)
+
+
+def required(settings: Any, names: Iterable[str], group: str, why: str) -> None:
+    """See that each of the named fields is given.  InvalidSettings names those that are not, with the reason."""
+    missing = [(f"{group}.{name}", why) for name in names if not getattr(settings, name)]
+    if missing:
+        raise InvalidSettings(missing)
 
 
 def header_value(value: str, path: str) -> str:
@@ -109,7 +127,7 @@ def parse_url(url: str, path: str) -> tuple[Origin, str]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise InvalidSettings([(path, f"'{url}' is not a URL")]) from None
+        raise InvalidSettings([(path, "is not a URL")]) from None  # not quoted: it may hold a password
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidSettings([(path, "must be an http:// or https:// URL with a host")])
     if parts.username is not None or parts.fragment:
@@ -146,12 +164,18 @@ _CODES_OF_OUR_ACCOUNT = frozenset(("insufficient_quota", "billing_hard_limit_rea
 """Error codes that mean: the operator's account with the provider is at fault, whatever the status."""
 
 
-def refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
+_OPEN_FIELDS = frozenset(("host", "content-type", "accept-encoding", "user-agent", "openai-organization"))
+_SHORTEST_SECRET = 8
+
+
+def refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes, sent: bytes = b"") -> Problem:
     """The Problem that an OpenAI-shaped refusal means; its message says which provider spoke.
 
-    The provider's own words go to the caller and not into the log: many services quote the prompt in them.
+    The provider's own words go to the caller and not into the log: many services quote the prompt in them.  `sent`: the
+    head of the call; some quote a credential of it, too, which is taken out.
     """
     message, code, _ = _read_error(body)
+    message = _without_credentials(message, sent)
     summary = f"{provider} answered {status}"
     said = summary + (f": {message}" if message else "")
     retry_after = _retry_after(headers)
@@ -169,6 +193,17 @@ def refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes
     if 400 <= status < 500:
         return ProviderRefused(said, status=_REFUSED_AS.get(status, 400), summary=summary)
     return ProviderBroken(said, summary=summary)
+
+
+def _without_credentials(message: str, head: bytes) -> str:
+    """The message without the values of those fields of a head that are not in every head."""
+    for line in head.decode("ascii").split("\r\n")[1:]:
+        name, _, value = line.partition(": ")
+        if name not in _OPEN_FIELDS:
+            for word in value.split():
+                # What is shorter is a scheme like "Bearer", or no secret to speak of.
+                message = message.replace(word, "***") if len(word) >= _SHORTEST_SECRET else message
+    return message
 
 
 def _retry_after(headers: dict[bytes, bytes]) -> int | None:

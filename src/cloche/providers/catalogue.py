@@ -1,4 +1,4 @@
-"""Which providers there are: name, the settings object they take, and how one is bound to a served entity."""
+"""Which providers there are: name, the settings object they take, what their models do, and how one is bound."""
 
 from __future__ import annotations
 
@@ -6,21 +6,37 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import NamedTuple
 
-from cloche.domain.endpoint import ExternalModel
-from cloche.providers import custom, openai
-from cloche.providers.openai import OpenAIShaped
+from cloche.domain.endpoint import CHAT_TASK, TASKS, ExternalModel
+from cloche.providers import ai21labs, anthropic, bedrock, cohere, custom, databricks, openai, palm, vertex
+from cloche.providers.base import Translator
+from cloche.providers.untranslated import Untranslated
+
+COMPLETIONS, EMBEDDINGS = TASKS[1:]
 
 
 class ProviderKind(NamedTuple):
-    """`group`: the name of the settings object inside `external_model`.  `bind` raises InvalidSettings."""
+    """`group`: the name of the settings object inside `external_model`.  `tasks`: what its models do."""
 
     group: str
-    bind: Callable[[ExternalModel], OpenAIShaped]
+    tasks: tuple[str, ...]
+    translator: Callable[[ExternalModel], Translator]
+
+    def bind(self, model: ExternalModel) -> Translator:
+        """The translator for a model whose credentials are in place.  Raises InvalidSettings."""
+        bound = self.translator(model)
+        return bound if model.task == CHAT_TASK else Untranslated(f"the task '{model.task}'", model.name)
 
 
 PROVIDERS = MappingProxyType(
     {
-        "openai": ProviderKind(openai.GROUP, openai.bind),
-        "custom": ProviderKind(custom.GROUP, custom.bind),
+        "ai21labs": ProviderKind(ai21labs.GROUP, (COMPLETIONS,), ai21labs.bind),
+        "amazon-bedrock": ProviderKind(bedrock.GROUP, TASKS, bedrock.bind),
+        "anthropic": ProviderKind(anthropic.GROUP, (CHAT_TASK, COMPLETIONS), anthropic.bind),
+        "cohere": ProviderKind(cohere.GROUP, TASKS, cohere.bind),
+        "custom": ProviderKind(custom.GROUP, (CHAT_TASK,), custom.bind),
+        "databricks-model-serving": ProviderKind(databricks.GROUP, TASKS, databricks.bind),
+        "google-cloud-vertex-ai": ProviderKind(vertex.GROUP, (CHAT_TASK, EMBEDDINGS), vertex.bind),
+        "openai": ProviderKind(openai.GROUP, TASKS, openai.bind),
+        "palm": ProviderKind(palm.GROUP, TASKS, palm.bind),
     }
 )

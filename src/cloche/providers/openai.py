@@ -16,13 +16,16 @@ from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall, Origin
 from cloche.providers.base import (
     InvalidSettings,
+    absent,
     credential,
     header_value,
     parse_url,
     read_settings,
     refusal,
     render_head,
+    required,
 )
+from cloche.providers.untranslated import Untranslated
 
 _encode = msgspec.json.Encoder().encode
 
@@ -67,7 +70,7 @@ class OpenAIShaped:
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """OpenAI-shaped errors, by the table in base.py."""
-        return refusal(self._provider, status, headers, body)
+        return refusal(self._provider, status, headers, body, self._head)
 
 
 class OpenAIConfig(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,24 +78,52 @@ class OpenAIConfig(msgspec.Struct, forbid_unknown_fields=True):
 
     openai_api_key: str | None = None
     openai_api_key_plaintext: str | None = None
-    openai_api_base: str = "https://api.openai.com/v1"
+    openai_api_base: str | None = None
     openai_api_type: str | None = None
+    openai_api_version: str | None = None
+    openai_deployment_name: str | None = None
     openai_organization: str | None = None
+    microsoft_entra_tenant_id: str | None = None
+    microsoft_entra_client_id: str | None = None
+    microsoft_entra_client_secret: str | None = None
+    microsoft_entra_client_secret_plaintext: str | None = None
 
 
 GROUP = "openai_config"
 
+_TYPES = ("openai", "azure", "azuread")
+_ENTRA = ("microsoft_entra_tenant_id", "microsoft_entra_client_id")
+_ENTRA_SECRET = ("microsoft_entra_client_secret", "microsoft_entra_client_secret_plaintext")
+_AZURE = ("openai_api_version", "openai_deployment_name")
 
-def bind(model: ExternalModel) -> OpenAIShaped:
+
+def bind(model: ExternalModel) -> OpenAIShaped | Untranslated:
     """The translator for a served entity with provider `openai`.  InvalidSettings names what is wrong."""
     config = read_settings(OpenAIConfig, model.settings, GROUP)
-    if config.openai_api_type not in (None, "openai"):
-        raise InvalidSettings(
-            [(f"{GROUP}.openai_api_type", f"'{config.openai_api_type}' is not supported yet; only 'openai' is")]
-        )
+    kind = config.openai_api_type or "openai"
+    if kind not in _TYPES:
+        raise InvalidSettings([(f"{GROUP}.openai_api_type", f"must be one of {', '.join(_TYPES)}, not '{kind}'")])
+    if kind != "openai":
+        return _azure(model, config, kind)
+    why = "belongs to the types 'azure' and 'azuread', not to 'openai'"
+    absent(config, (*_AZURE, *_ENTRA, *_ENTRA_SECRET), GROUP, why)
     headers = {"authorization": f"Bearer {credential(config, 'openai_api_key', GROUP)}"}
     if config.openai_organization is not None:
         headers["openai-organization"] = header_value(config.openai_organization, f"{GROUP}.openai_organization")
-    origin, path = parse_url(config.openai_api_base, f"{GROUP}.openai_api_base")
+    base = "https://api.openai.com/v1" if config.openai_api_base is None else config.openai_api_base
+    origin, path = parse_url(base, f"{GROUP}.openai_api_base")
     target = path.rstrip("/") + "/chat/completions"
     return OpenAIShaped("openai", model.name, origin, render_head(origin, target, headers))
+
+
+def _azure(model: ExternalModel, config: OpenAIConfig, kind: str) -> Untranslated:
+    """What stands for a model on Azure until it can be called."""
+    required(config, ("openai_api_base", *_AZURE), GROUP, f"this field is required by the type '{kind}'")
+    parse_url(config.openai_api_base or "", f"{GROUP}.openai_api_base")
+    if kind == "azuread":
+        required(config, _ENTRA, GROUP, "this field is required by the type 'azuread'")
+        credential(config, "microsoft_entra_client_secret", GROUP)
+    else:
+        absent(config, (*_ENTRA, *_ENTRA_SECRET), GROUP, "belongs to the type 'azuread'")
+        credential(config, "openai_api_key", GROUP)
+    return Untranslated(f"the type '{kind}' of the provider 'openai'", model.name)

@@ -1,4 +1,4 @@
-"""Providers whose settings are checked and whose dialect is not spoken yet: a call is told so, with 501."""
+"""Models whose settings are checked and whose dialect is not spoken yet: a call is told so, with 501."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from cloche.providers.base import refusal
 
 
 class Untranslated:
-    """Stands where a provider's translator will be."""
+    """Stands where a translator will be.  `what`: whose models they are, or what they do."""
 
-    __slots__ = ("_provider", "model")
+    __slots__ = ("_what", "model")
 
-    def __init__(self, provider: str, model: str) -> None:
-        self._provider = provider
+    def __init__(self, what: str, model: str) -> None:
         self.model = model
+        self._what = what
 
     def encode(self, request: ChatRequest, *, stream: bool) -> NoReturn:
         """NotSupported."""
-        raise NotSupported(
-            f"this version of cloche keeps endpoints of the provider '{self._provider}', but cannot call it"
-        )
+        raise NotSupported(f"this version of cloche keeps endpoints of {self._what}, but cannot call them")
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """Never asked: nothing is sent."""
-        return refusal(self._provider, status, headers, body)
+        return refusal(self._what, status, headers, body)

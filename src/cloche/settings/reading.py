@@ -146,12 +146,16 @@ def _unknown(tables: Mapping[str, object], file: Path | None, environ: Mapping[s
         if key not in fields():
             yield f"{file}: no such setting: {key}"
         elif not fields()[key].in_file:
-            yield f"{file}: {key} is set by {flag(key)} or {variables(key)[0]}, not in a file"
+            ways = " or ".join(way for way in (flag(key), variables(key)[0]) if way)
+            yield f"{file}: {key} is set by {ways}, not in a file"
 
 
 def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
     if ("tls_cert" in values) != ("tls_key" in values):
         yield "tls_cert and tls_key go together: only one is set"
+    key_sources = [name for name in ("master_key_file", "master_key", "master_key_command") if name in values]
+    if len(key_sources) > 1:
+        yield f"{' and '.join(key_sources)} are all set: the master key can come from one of them only"
     pairs = cast(tuple[str, ...], values.get("endpoints") or ())
     names = [pair.partition("=")[0] for pair in pairs]
     for name in sorted({name for name in names if names.count(name) > 1}):

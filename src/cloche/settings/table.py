@@ -59,6 +59,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     home: Annotated[Path, Field(help="Directory of all state, made with mode 0700.", kind=_DIRECTORY, in_file=False)]
     host: Annotated[str, Field(help="Address to listen on.", kind=text("a host name or address", r"\S+"))] = "127.0.0.1"
     port: Annotated[int, Field(help="Port to listen on; 0 takes a free one.", kind=whole(0, 65_535))] = 8080
+    public_url: Annotated[
+        str | None,
+        Field(
+            help="How clients reach the server, where a proxy stands before it: what OAuth and documents tell them.",
+            kind=text("http:// or https:// with a host", r"https?://[^\s/?#]+(/[^\s?#]*[^\s?#/])?"),
+        ),
+    ] = None
     tls_cert: Annotated[
         Path | None, Field(help="Certificate chain (PEM); with the key it serves HTTPS.", kind=_FILE)
     ] = None
@@ -70,6 +77,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             kind=text("16 characters or more without spaces", r"[!-~]{16,}"),
             flag=None,  # a flag would show in the list of processes
             hides="whole",
+        ),
+    ] = None
+    master_key_file: Annotated[
+        Path | None,
+        Field(
+            help="File of the master key that seals secrets, if not `master.key` in the home; made at the first start.",
+            kind=path("the path of a file", lambda path: not path.is_dir()),
+        ),
+    ] = None
+    master_key: Annotated[
+        str | None,
+        Field(
+            help="The master key itself instead of a file: base64 of 32 bytes, several separated by commas, the newest "
+            "first.",
+            kind=text("base64 of 32 bytes, several separated by commas", r"[A-Za-z0-9+/]{43}=(,[A-Za-z0-9+/]{43}=)*"),
+            flag=None,  # a flag would show in the list of processes
+            in_file=False,
+            hides="whole",
+        ),
+    ] = None
+    master_key_command: Annotated[
+        str | None,
+        Field(
+            help="Command that prints the master key, run at start without a shell, for 30 seconds at most.",
+            kind=text("a command line", r".*\S.*"),
+        ),
+    ] = None
+    database_url: Annotated[
+        str | None,
+        Field(
+            help="PostgreSQL database that several hosts share, instead of a file in the home.",
+            kind=text("postgresql://USER:PASSWORD@HOST:PORT/DATABASE", r"postgres(ql)?://\S+"),
+            hides="userinfo",
         ),
     ] = None
     log_format: Annotated[
@@ -91,6 +131,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_body: Annotated[int, Field(help="Largest request body, inflated.", kind=whole(1024, 1 << 34), unit="bytes")] = (
         16 * 1024 * 1024
     )
+    workers: Annotated[
+        int, Field(help="Processes that take calls; 1: everything in one process.", kind=whole(1, 256))
+    ] = 1
+    snapshot_max_age_seconds: Annotated[
+        float,
+        Field(
+            help="How old the kept state may be that a server starts from while its database does not answer.",
+            kind=number(1, 31_536_000),
+            unit="seconds",
+        ),
+    ] = 86_400.0
     drain_seconds: Annotated[float, _seconds("How long running answers may take after SIGTERM.")] = 30.0
     request_read_seconds: Annotated[float, _seconds("How long a client may take to send a request.")] = 30.0
     keep_alive_seconds: Annotated[float, _seconds("How long an idle client connection is kept.")] = 75.0
@@ -130,6 +181,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     engine_queue_limit: Annotated[int, Field(help="Calls that may wait for a local model.", kind=whole(0, 65_536))] = 32
     engine_queue_seconds: Annotated[float, _seconds("How long a call may wait for a local model.")] = 30.0
+    engine_idle_seconds: Annotated[
+        float, _seconds("How long a local model that may scale to zero stays loaded without calls.")
+    ] = 1800.0
     max_tokens_default: Annotated[
         int,
         Field(
@@ -196,7 +250,10 @@ def shown(name: str, value: object) -> str:
         return ", ".join(value)
     if hides == "whole":
         return "***"
-    return re.sub(r"^(\w+://)?.*@", r"\1***@", str(value)) if hides else str(value)
+    if hides == "userinfo":
+        # libpq takes a password among the parameters, too.
+        return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"^(\w+://)?.*@", r"\1***@", str(value)))
+    return str(value)
 
 
 def reference() -> str:

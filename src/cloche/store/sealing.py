@@ -1,7 +1,8 @@
 """Sealing: values that are kept encrypted, each under a data key of its own, which the master key wraps.
 
 AES-256-GCM throughout.  A sealed value is bound to its place ("secret SCOPE/KEY"): moved elsewhere it cannot be opened.
-Several master keys may be known, the first one seals; so keys can be rotated while servers run.  Layout, in bytes:
+Several master keys may be known, the first one seals; keys that come from a file are read again while the server runs,
+so that they can be rotated meanwhile.  Layout, in bytes:
 
     1 format | 8 id of the master key | 12 nonce | 48 wrapped data key | 12 nonce | value and tag
 
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from cloche.domain.errors import OurFault
 
@@ -29,18 +31,47 @@ class CannotOpen(OurFault):
     """A sealed value cannot be opened: the master key is another, or the value was changed or moved."""
 
 
+class _Keys(NamedTuple):
+    """What is known of the master keys at one time."""
+
+    by_id: dict[bytes, bytes]
+    first: bytes
+
+
 class Sealer:
     """Seals with the first of the master keys and opens with any of them."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._keys = {key_id(key): key for key in keys}
-        self._first = keys[0]
+        self._keys = _known(keys)
+        self._reread: Callable[[], Sequence[bytes]] | None = None
+
+    def follow(self, reread: Callable[[], Sequence[bytes]]) -> None:
+        """From now on ask `reread` for the keys before a value is sealed, and when one names an unknown key.
+
+        Before each sealing, because a value under a key that was replaced meanwhile could be lost with that key.
+        """
+        self._reread = reread
+
+    def refresh(self) -> None:
+        """Know the keys that there are now.  Raises what the source of the keys raises."""
+        if self._reread is not None:
+            self._keys = _known(self._reread())
+
+    @property
+    def current_id(self) -> bytes:
+        """The id of the key that seals."""
+        return key_id(self._keys.first)
+
+    def derived(self, purpose: bytes) -> dict[bytes, bytes]:
+        """A key of 32 bytes for one purpose from each master key, by that one's id."""
+        return {each: derived(key, purpose) for each, key in self._keys.by_id.items()}
 
     def seal(self, value: bytes, place: str) -> bytes:
         """The value as it may be kept at `place`."""
-        data_key, bound = os.urandom(KEY_SIZE), place.encode()
-        head = _FORMAT + key_id(self._first)
-        return head + _encrypt(self._first, data_key, head + bound) + _encrypt(data_key, value, bound)
+        self.refresh()
+        first, data_key, bound = self._keys.first, os.urandom(KEY_SIZE), place.encode()
+        head = _FORMAT + key_id(first)
+        return head + _encrypt(first, data_key, head + bound) + _encrypt(data_key, value, bound)
 
     def open(self, sealed: bytes, place: str) -> bytes:
         """The value that was sealed for `place`.  Raises CannotOpen."""
@@ -54,26 +85,34 @@ class Sealer:
 
     def is_current(self, sealed: bytes) -> bool:
         """Whether the first master key has wrapped it."""
-        return sealed[1:_HEAD] == key_id(self._first)
+        return sealed[1:_HEAD] == self.current_id
 
     def rewrap(self, sealed: bytes, place: str) -> bytes:
         """The same value under the first master key; the value itself is not encrypted anew.  Raises CannotOpen."""
         from cryptography.exceptions import InvalidTag
 
-        bound = place.encode()
+        bound, first = place.encode(), self._keys.first
         try:
             data_key = self._data_key(sealed, bound)
         except (InvalidTag, ValueError):
             raise CannotOpen(f"{place}: the sealed value was changed, or was sealed for another place") from None
-        head = _FORMAT + key_id(self._first)
-        return head + _encrypt(self._first, data_key, head + bound) + sealed[_HEAD + _NONCE_SIZE + _WRAPPED_SIZE :]
+        head = _FORMAT + key_id(first)
+        return head + _encrypt(first, data_key, head + bound) + sealed[_HEAD + _NONCE_SIZE + _WRAPPED_SIZE :]
 
     def _data_key(self, sealed: bytes, bound: bytes) -> bytes:
         head = sealed[:_HEAD]
-        master = self._keys.get(head[1:])
+        if head[1:] not in self._keys.by_id:
+            self.refresh()
+        master = self._keys.by_id.get(head[1:])
         if head[:1] != _FORMAT or master is None:
-            raise CannotOpen("the master key that this value was sealed with is not known here; restore that key")
+            raise CannotOpen(
+                "the master key is not the one that this value was sealed with: give cloche that key, as it was before"
+            )
         return _decrypt(master, sealed[_HEAD : _HEAD + _NONCE_SIZE + _WRAPPED_SIZE], head + bound)
+
+
+def _known(keys: Sequence[bytes]) -> _Keys:
+    return _Keys({key_id(key): key for key in keys}, keys[0])
 
 
 def key_id(key: bytes) -> bytes:

@@ -38,7 +38,8 @@ class SecretTable:
 
     def scope(self, name: str) -> Scope | None:
         """The scope of that name, hidden ones too."""
-        return next((scope for scope in self.scopes() if scope.name == name), None)
+        row = self._connection.execute(select(secret_scopes).where(secret_scopes.c.name == name)).one_or_none()
+        return None if row is None else Scope(row.name, row.endpoint_id, row.created_at)
 
     def scopes(self) -> list[Scope]:
         """Every scope by name, hidden ones too."""
@@ -58,6 +59,11 @@ class SecretTable:
         place = (secrets.c.scope == scope) & (secrets.c.key == key)
         if not self._connection.execute(update(secrets).where(place).values(sealed=sealed, updated_at=at_ms)).rowcount:
             self._connection.execute(insert(secrets).values(scope=scope, key=key, sealed=sealed, updated_at=at_ms))
+
+    def reseal(self, scope: str, key: str, sealed: bytes) -> None:
+        """Keep the same value sealed otherwise."""
+        place = (secrets.c.scope == scope) & (secrets.c.key == key)
+        self._connection.execute(update(secrets).where(place).values(sealed=sealed))
 
     def get(self, scope: str, key: str) -> bytes | None:
         """The sealed value."""

@@ -1,7 +1,7 @@
 """The tables as they are now.  How they came to be so is told in migrations/, which never imports this module.
 
-Must not know what rows mean: ids, times and digests are made by the control plane.  Times are Unix milliseconds, JSON is
-text, and both databases that cloche runs on know every type here.
+Must not know what rows mean: ids, times and digests are made by the control plane.  Times are Unix milliseconds, JSON
+is text, and both databases that cloche runs on know every type here.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ audit = Table(
     Column("address", String(255), nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("action", String(64), nullable=False, index=True),
-    Column("target", String(255), nullable=False, index=True),
+    Column("target", String(300), nullable=False, index=True),
     Column("before", Text),
     Column("after", Text),
 )

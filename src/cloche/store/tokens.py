@@ -70,7 +70,10 @@ class TokenTable:
     def used(self, times: Mapping[str, int]) -> None:
         """Note when tokens, by id, were last used."""
         for token_id, at in times.items():
-            self._connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_at=at))
+            # Several processes tell what they saw, in any order: the latest counts.
+            before = or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < at)
+            changed = update(tokens).where((tokens.c.id == token_id) & before)
+            self._connection.execute(changed.values(last_used_at=at))
 
 
 def _token(row: Row[tuple[object, ...]]) -> Token:

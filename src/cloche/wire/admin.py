@@ -25,19 +25,39 @@ class CreateToken(msgspec.Struct, frozen=True):
     autoscope_enabled: bool | None = None
 
 
+class CreateTokenFor(msgspec.Struct, frozen=True):
+    """POST /api/2.0/token-management/on-behalf-of/tokens.  `application_id`: of the service principal."""
+
+    application_id: str
+    comment: str | None = None
+    lifetime_seconds: int | None = None
+    scopes: list[str] | None = None
+    autoscope_enabled: bool | None = None
+
+
 class DeleteToken(msgspec.Struct, frozen=True):
     """POST /api/2.0/token/delete."""
 
     token_id: str
 
 
-class TokenInfo(msgspec.Struct, frozen=True):
-    """What is told of a token.  Times in Unix milliseconds; `expiry_time` -1: never."""
+class TokenInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is told of a token.  Times in Unix milliseconds; `expiry_time` -1: never; `last_used` is cloche's own,
+    right to about half a minute, and absent where the token was never used."""
 
     token_id: str
     creation_time: int
     expiry_time: int
     comment: str
+    last_used: int | None = None
+
+
+class OwnedTokenInfo(TokenInfo, frozen=True, omit_defaults=True):
+    """The same for administrators.  Ids are numbers here; who made a token is not told apart from whose it is."""
+
+    owner_id: int | None = None
+    created_by_id: int | None = None
+    created_by_username: str | None = None
 
 
 class CreatedToken(msgspec.Struct, frozen=True):
@@ -47,23 +67,53 @@ class CreatedToken(msgspec.Struct, frozen=True):
     token_info: TokenInfo
 
 
+class CreatedTokenFor(msgspec.Struct, frozen=True):
+    """The answer to the making of a service principal's token."""
+
+    token_value: str
+    token_info: OwnedTokenInfo
+
+
+class OwnedTokenInfos(msgspec.Struct, frozen=True):
+    """The answer to list, for administrators."""
+
+    token_infos: list[OwnedTokenInfo]
+
+
+class OneToken(msgspec.Struct, frozen=True):
+    """The answer to get."""
+
+    token_info: OwnedTokenInfo
+
+
 class TokenInfos(msgspec.Struct, frozen=True):
     """The answer to list."""
 
     token_infos: list[TokenInfo]
 
 
-Body = TypeVar("Body", CreateToken, DeleteToken)
+Body = TypeVar("Body", CreateToken, CreateTokenFor, DeleteToken)
 
 
 def decode_create(body: bytes) -> CreateToken:
     """Read a create request; an empty body asks for nothing special.  Raises BadRequest, InvalidParameter."""
     request = _decode(body or b"{}", CreateToken)
+    _refuse_scopes(request)
+    return request
+
+
+def decode_create_for(body: bytes) -> CreateTokenFor:
+    """Read a request for a service principal's token.  Raises BadRequest, InvalidParameter."""
+    request = _decode(body or b"{}", CreateTokenFor)
+    _refuse_scopes(request)
+    return request
+
+
+def _refuse_scopes(request: CreateToken | CreateTokenFor) -> None:
     if request.scopes:
         raise InvalidParameter("scopes: tokens with scopes are not supported; the token would have full rights")
     if request.autoscope_enabled:
         raise InvalidParameter("autoscope_enabled: tokens with scopes are not supported")
-    return request
 
 
 def decode_delete(body: bytes) -> str:
@@ -83,7 +133,23 @@ def encode_list(tokens: Iterable[Token]) -> bytes:
 
 def _info(token: Token) -> TokenInfo:
     expiry = -1 if token.expires_at is None else token.expires_at
-    return TokenInfo(token.id, token.created_at, expiry, token.comment)
+    return TokenInfo(token.id, token.created_at, expiry, token.comment, token.last_used_at)
+
+
+def owned_info(token: Token, owner: str) -> OwnedTokenInfo:
+    """What administrators are told of a token.  `owner`: its owner's name."""
+    info = _info(token)
+    number = int(token.principal)
+    return OwnedTokenInfo(
+        token_id=info.token_id,
+        creation_time=info.creation_time,
+        expiry_time=info.expiry_time,
+        comment=info.comment,
+        last_used=info.last_used,
+        owner_id=number,
+        created_by_id=number,
+        created_by_username=owner,
+    )
 
 
 def _decode(body: bytes, shape: type[Body]) -> Body:

@@ -18,7 +18,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 def body(problem: Problem) -> bytes:
-    """The JSON body of an HTTP error.  `details`, as google.rpc has them, name each field of a body with many faults."""
+    """The JSON body of an HTTP error.  `details`, as google.rpc has them, name each field of a body with many
+    faults."""
     told: dict[str, Any] = {"error_code": problem.code, "message": problem.message}
     if problem.details:
         violations = [{"field": field, "description": what} for field, what in problem.details]

@@ -1,7 +1,7 @@
-"""Serving endpoints as the Databricks REST API writes them: create bodies in, endpoint documents out.
+"""Serving endpoints as the Databricks REST API shows them, and as create bodies, which is how they are exported.
 
-Every fault of a body is reported with the path of its field; a field that the API knows and cloche does not serve
-yet is a fault too, because a limit or guardrail that is accepted and not enforced is worse than none.
+Credentials are shown as the references that are kept; a plaintext is never there to be shown.  Must not know how an
+endpoint is stored, nor who may see it.
 """
 
 from __future__ import annotations
@@ -12,185 +12,76 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from cloche.codec import json_text
-from cloche.domain import endpoint as rules
-from cloche.domain.endpoint import (
-    Configuration,
-    Declaration,
-    Endpoint,
-    ExternalModel,
-    Properties,
-    Route,
-    ServedEntity,
-    Tag,
-    default_entity_name,
-)
+from cloche.domain.endpoint import Configuration, Endpoint, ServedEntity, Update, Version
 
-Problems = list[tuple[str, str]]
+Deployment = Literal[
+    "DEPLOYMENT_READY",
+    "DEPLOYMENT_CREATING",
+    "DEPLOYMENT_FAILED",
+    "DEPLOYMENT_RECOVERING",
+    "DEPLOYMENT_ABORTED",
+]
 
-TASKS = (rules.CHAT_TASK,)
+Deployments = Mapping[str, tuple[Deployment, str]]
+"""Of each entity by name: whether it can serve, and why not if it cannot."""
 
-
-class InvalidEndpoint(Exception):
-    """A create body is wrong: (field path, what is wrong) for each fault."""
-
-    def __init__(self, problems: Problems) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-
-# ---------------------------------------------------------------- create bodies
-
-
-class _RouteInput(Struct, forbid_unknown_fields=True):
-    traffic_percentage: rules.Percentage
-    served_entity_name: str | None = None
-    served_model_name: str | None = None
-
-
-class _TrafficConfig(Struct, forbid_unknown_fields=True):
-    routes: list[_RouteInput]
-
-
-class _EntityInput(Struct, forbid_unknown_fields=True):
-    name: str | None = None
-    external_model: dict[str, Any] | None = None
-    entity_name: str | None = None
-    entity_version: str | None = None
-
-
-class _ConfigInput(Struct, forbid_unknown_fields=True):
-    name: str | None = None  # the Databricks SDK repeats the endpoint's name here
-    served_entities: list[_EntityInput] | None = None
-    traffic_config: _TrafficConfig | None = None
-
-
-class _CreateBody(Struct, forbid_unknown_fields=True):
-    name: rules.Name
-    config: _ConfigInput
-    description: str | None = None
-    tags: list[Tag] = []
-
-
-def read_endpoint(body: Any, settings_groups: Mapping[str, str]) -> Declaration:
-    """The endpoint that a decoded create body declares.  InvalidEndpoint lists what is wrong.
-
-    `settings_groups`: the name of the settings object of each provider that can be called.
-    """
-    try:
-        create = msgspec.convert(body, _CreateBody)
-    except msgspec.ValidationError as error:
-        path, what = json_text.explain(error)
-        raise InvalidEndpoint([(path or "the endpoint", what)]) from None
-    problems: Problems = []
-    entities = []
-    for index, entity in enumerate(create.config.served_entities or ()):
-        path = f"config.served_entities[{index}]"
-        read = _read_entity(entity, path, settings_groups, problems)
-        if read is not None:
-            entities.append(read)
-    if problems:
-        raise InvalidEndpoint(problems)
-    configuration = Configuration(tuple(entities), _read_routes(create.config.traffic_config, entities))
-    problems.extend((f"config.{path}", what) for path, what in rules.problems(configuration))
-    if problems:
-        raise InvalidEndpoint(problems)
-    return Declaration(create.name, configuration, Properties(create.description, tuple(create.tags)))
-
-
-def _read_entity(entity: _EntityInput, path: str, groups: Mapping[str, str], problems: Problems) -> ServedEntity | None:
-    if (entity.external_model is None) == (entity.entity_name is None):
-        problems.append((path, "give either external_model or entity_name"))
-        return None
-    if entity.entity_name is not None:
-        version = f"-{entity.entity_version}" if entity.entity_version else ""
-        name = entity.name or default_entity_name(entity.entity_name + version)
-        return ServedEntity(name, entity_name=entity.entity_name, entity_version=entity.entity_version)
-    before = len(problems)
-    model = _read_external_model(entity.external_model or {}, f"{path}.external_model", groups, problems)
-    if len(problems) > before or model is None:
-        return None
-    return ServedEntity(entity.name or default_entity_name(model.name), external_model=model)
-
-
-def _read_external_model(
-    fields: dict[str, Any], path: str, groups: Mapping[str, str], problems: Problems
-) -> ExternalModel | None:
-    texts: dict[str, str] = {}
-    for name in ("name", "provider", "task"):
-        value = fields.get(name)
-        if isinstance(value, str) and value:
-            texts[name] = value
-        else:
-            problems.append((f"{path}.{name}", "this field is required, and is text"))
-    if len(texts) < 3:
-        return None
-    if texts["task"] not in TASKS:
-        problems.append((f"{path}.task", f"must be {' or '.join(TASKS)}, not '{texts['task']}'"))
-    group = groups.get(texts["provider"])
-    if group is None:
-        known = ", ".join(sorted(groups))
-        problems.append((f"{path}.provider", f"'{texts['provider']}' is not supported; supported are: {known}"))
-        return None
-    settings = fields.get(group)
-    if not isinstance(settings, dict):
-        problems.append((f"{path}.{group}", f"this object is required for the provider '{texts['provider']}'"))
-        return None
-    for name in fields:
-        if name not in ("name", "provider", "task", group):
-            problems.append((f"{path}.{name}", f"does not belong to the provider '{texts['provider']}'"))
-    return ExternalModel(settings=settings, **texts)
-
-
-def _read_routes(traffic: _TrafficConfig | None, entities: list[ServedEntity]) -> tuple[Route, ...]:
-    """The declared routes; without any, one entity gets everything and several share evenly."""
-    if traffic is not None:
-        return tuple(
-            Route(route.served_entity_name or route.served_model_name or "", route.traffic_percentage)
-            for route in traffic.routes
-        )
-    if not entities:
-        return ()
-    share, rest = divmod(100, len(entities))
-    return tuple(Route(entity.name, share + (index < rest)) for index, entity in enumerate(entities))
-
-
-# ---------------------------------------------------------------- endpoint documents
-
-
-Deployment = Literal["DEPLOYMENT_READY", "DEPLOYMENT_CREATING", "DEPLOYMENT_FAILED", "DEPLOYMENT_RECOVERING"]
+_READY: tuple[Deployment, str] = ("DEPLOYMENT_READY", "")
 
 
 class EndpointStatus(Struct, frozen=True):
-    """What changes without a new configuration: whether each entity, by name, can serve, and why not if it cannot."""
+    """What changes without a new configuration.
+
+    `ready`: whether every entity of the active version can serve.  `deployments`: of the active version, and `pending`
+    of the pending one; an entity that is not told of is as its version is.
+    """
 
     ready: bool
-    deployments: Mapping[str, tuple[Deployment, str]]
+    deployments: Deployments = {}
+    pending: Deployments = {}
 
 
-def endpoint_document(endpoint: Endpoint, status: EndpointStatus, *, permission_level: str) -> dict[str, Any]:
+class Viewer(Struct, frozen=True):
+    """Who looks.  `level`: what they may do.  `base_url`: how they reached the server, without a trailing slash.
+
+    `authorization_details`: what a token for the endpoint's own URL is to be asked for with.
+    """
+
+    level: str
+    base_url: str
+    authorization_details: str
+
+
+def endpoint_document(endpoint: Endpoint, status: EndpointStatus, viewer: Viewer) -> dict[str, Any]:
     """The answer to GET /api/2.0/serving-endpoints/{name}."""
     document = _document(endpoint, status)
-    document["config"] |= {
-        "traffic_config": {
-            "routes": [
-                {
-                    "served_model_name": route.served_model_name,
-                    "served_entity_name": route.served_model_name,
-                    "traffic_percentage": route.traffic_percentage,
-                }
-                for route in endpoint.newest.configuration.routes
-            ]
-        },
-        "config_version": endpoint.newest.number,
-    }
-    document["permission_level"] = permission_level
+    if endpoint.active is not None:
+        document["config"] = _config(endpoint, endpoint.active, status.deployments, _READY)
+    if endpoint.pending is not None:
+        pending = _config(endpoint, endpoint.pending, status.pending, _pending_state(endpoint))
+        document["pending_config"] = pending | {"start_time": endpoint.pending.created_at}
+    document["permission_level"] = viewer.level
+    document["route_optimized"] = endpoint.properties.route_optimized
+    for name in ("email_notifications", "telemetry_config"):
+        _add(document, name, getattr(endpoint.properties, name))
+    if endpoint.properties.route_optimized:
+        url = f"{viewer.base_url}/serving-endpoints/{endpoint.name}/invocations"
+        document["endpoint_url"] = url
+        details = {"endpoint_url": url, "authorization_details": viewer.authorization_details}
+        document["data_plane_info"] = {"query_info": details}
     return document
 
 
 def endpoint_list(items: Iterable[tuple[Endpoint, EndpointStatus]]) -> dict[str, Any]:
     """The answer to GET /api/2.0/serving-endpoints."""
-    return {"endpoints": [_document(endpoint, status) for endpoint, status in items]}
+    listed = []
+    for endpoint, status in items:
+        entities = endpoint.newest.configuration.entities
+        config = {
+            "served_entities": [_brief(entity) for entity in entities],
+            "served_models": [_as_model(_brief(entity)) for entity in entities],
+        }
+        listed.append(_document(endpoint, status) | {"config": config})
+    return {"endpoints": listed}
 
 
 def model_list(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -204,41 +95,152 @@ def model_list(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     }
 
 
+def create_body(endpoint: Endpoint, version: Version | None = None) -> dict[str, Any]:
+    """The body that would make this endpoint, as a version has it or else the newest: what is exported and compared."""
+    shown = endpoint.newest if version is None else version
+    body: dict[str, Any] = {"name": endpoint.name, "config": config_body(shown.configuration)}
+    told = endpoint.properties
+    _add(body, "tags", [msgspec.to_builtins(tag) for tag in told.tags] or None)
+    _add(body, "route_optimized", told.route_optimized or None)
+    for name in ("description", "budget_policy_id", "ai_gateway", "email_notifications", "telemetry_config"):
+        _add(body, name, getattr(told, name))
+    return body
+
+
+def config_body(configuration: Configuration) -> dict[str, Any]:
+    """The body that would ask for this configuration."""
+    body: dict[str, Any] = {
+        "served_entities": [_declared(entity) for entity in configuration.entities],
+        "traffic_config": {
+            "routes": [
+                {"served_entity_name": route.served_model_name, "traffic_percentage": route.traffic_percentage}
+                for route in configuration.routes
+            ]
+        },
+    }
+    _add(body, "auto_capture_config", configuration.auto_capture_config)
+    return body
+
+
+def version_list(endpoint: Endpoint, versions: Iterable[Version]) -> dict[str, Any]:
+    """The answer to GET …/versions."""
+    return {"versions": [version_document(endpoint, version) for version in versions]}
+
+
+def version_document(endpoint: Endpoint, version: Version) -> dict[str, Any]:
+    """The answer to GET …/versions/{number}."""
+    return {
+        "version": version.number,
+        "state": _version_state(endpoint, version),
+        "created_at": version.created_at,
+        "created_by": version.created_by,
+        "config": config_body(version.configuration),
+    }
+
+
+def _version_state(endpoint: Endpoint, version: Version) -> str:
+    if endpoint.active is not None and endpoint.active.number == version.number:
+        return "ACTIVE"
+    if endpoint.pending is not None and endpoint.pending.number == version.number:
+        return endpoint.update.value
+    return "INACTIVE"
+
+
+def _add(document: dict[str, Any], name: str, value: Any) -> None:
+    if value is not None:
+        document[name] = value
+
+
 def _document(endpoint: Endpoint, status: EndpointStatus) -> dict[str, Any]:
-    entities = [_entity(entity, endpoint, status) for entity in endpoint.newest.configuration.entities]
-    external = all(entity.external_model is not None for entity in endpoint.newest.configuration.entities)
+    external = not endpoint.newest.configuration.local_models
+    ready = endpoint.active is not None and status.ready
     document: dict[str, Any] = {
         "id": endpoint.id,
         "name": endpoint.name,
         "creator": endpoint.creator,
         "creation_timestamp": endpoint.created_at,
         "last_updated_timestamp": endpoint.updated_at,
-        "state": {"ready": "READY" if status.ready else "NOT_READY", "config_update": endpoint.update},
-        "config": {"served_entities": entities},
+        "state": {"ready": "READY" if ready else "NOT_READY", "config_update": endpoint.update},
         "task": endpoint.task,
         "endpoint_type": "EXTERNAL_MODEL" if external else "FOUNDATION_MODEL_API",
         "tags": endpoint.properties.tags,
-        "route_optimized": endpoint.properties.route_optimized,
     }
-    if endpoint.properties.description is not None:
-        document["description"] = endpoint.properties.description
+    for name in ("description", "budget_policy_id", "ai_gateway"):
+        _add(document, name, getattr(endpoint.properties, name))
     return document
 
 
-def _entity(entity: ServedEntity, endpoint: Endpoint, status: EndpointStatus) -> dict[str, Any]:
-    deployment, message = status.deployments[entity.name]
-    fields: dict[str, Any] = {
-        "name": entity.name,
-        "creator": endpoint.creator,
-        "creation_timestamp": endpoint.created_at,
-        "state": {"deployment": deployment, "deployment_state_message": message},
+def _pending_state(endpoint: Endpoint) -> tuple[Deployment, str]:
+    states: dict[Update, Deployment] = {
+        Update.UPDATE_FAILED: "DEPLOYMENT_FAILED",
+        Update.UPDATE_CANCELED: "DEPLOYMENT_ABORTED",
     }
+    return states.get(endpoint.update, "DEPLOYMENT_CREATING"), endpoint.update_message
+
+
+def _config(
+    endpoint: Endpoint, version: Version, deployments: Deployments, otherwise: tuple[Deployment, str]
+) -> dict[str, Any]:
+    entities = []
+    for entity in version.configuration.entities:
+        deployment, message = deployments.get(entity.name, otherwise)
+        state = {"deployment": deployment, "deployment_state_message": message}
+        made = {"creator": version.created_by, "creation_timestamp": version.created_at, "state": state}
+        entities.append(_shown(entity) | made)
+    config: dict[str, Any] = {
+        "served_entities": entities,
+        "served_models": [_as_model(entity) for entity in entities],
+        "traffic_config": {
+            "routes": [
+                {
+                    "served_model_name": route.served_model_name,
+                    "served_entity_name": route.served_model_name,
+                    "traffic_percentage": route.traffic_percentage,
+                }
+                for route in version.configuration.routes
+            ]
+        },
+        "config_version": version.number,
+    }
+    _add(config, "auto_capture_config", version.configuration.auto_capture_config)
+    return config
+
+
+def _declared(entity: ServedEntity) -> dict[str, Any]:
+    """An entity as a body names it."""
+    body: dict[str, Any] = {"name": entity.name, **entity.sizing}
+    if entity.external_model is not None:
+        body["external_model"] = external_model(entity)
+    _add(body, "entity_name", entity.entity_name)
+    _add(body, "entity_version", entity.entity_version)
+    _add(body, "scale_to_zero_enabled", entity.scale_to_zero_enabled or None)
+    return body
+
+
+def external_model(entity: ServedEntity) -> dict[str, Any]:
+    """An entity's external model in the API's shape, with the settings under the name that its provider gives them."""
     model = entity.external_model
-    if model is not None:
-        fields["external_model"] = {"name": model.name, "provider": model.provider, "task": model.task}
-        return fields
-    return fields | {
+    assert model is not None
+    return {"name": model.name, "provider": model.provider, "task": model.task, model.settings_name: model.settings}
+
+
+def _shown(entity: ServedEntity) -> dict[str, Any]:
+    return _declared(entity) | _brief(entity) | {"scale_to_zero_enabled": entity.scale_to_zero_enabled}
+
+
+def _brief(entity: ServedEntity) -> dict[str, Any]:
+    """An entity as the list of endpoints shows it."""
+    if entity.external_model is not None:
+        return {"name": entity.name, "external_model": external_model(entity)}
+    return {
+        "name": entity.name,
         "entity_name": entity.entity_name,
         "entity_version": entity.entity_version or "1",
         "foundation_model": {"name": entity.entity_name, "display_name": entity.entity_name},
     }
+
+
+def _as_model(entity: dict[str, Any]) -> dict[str, Any]:
+    """The same in the older form."""
+    renamed = {"entity_name": "model_name", "entity_version": "model_version"}
+    return {renamed.get(name, name): value for name, value in entity.items()}

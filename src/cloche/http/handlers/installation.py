@@ -29,7 +29,7 @@ async def ready(context: Context, request: ControlRequest) -> Answer:
 
 async def host_metadata(context: Context, request: ControlRequest) -> Answer:
     """What the Databricks SDK asks first, without a token."""
-    return json({"workspace_id": context.workspace_id})
+    return json({"workspace_id": context.workspace_id, "oidc_endpoint": f"{context.base_url(request)}/oidc"})
 
 
 def list_models(context: Context, request: ControlRequest) -> Answer:

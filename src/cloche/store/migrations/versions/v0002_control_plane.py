@@ -150,7 +150,7 @@ def _audit() -> None:
         sa.Column("address", sa.String(255), nullable=False),
         sa.Column("request_id", sa.String(64), nullable=False),
         sa.Column("action", sa.String(64), nullable=False, index=True),
-        sa.Column("target", sa.String(255), nullable=False, index=True),
+        sa.Column("target", sa.String(300), nullable=False, index=True),
         sa.Column("before", sa.Text),
         sa.Column("after", sa.Text),
     )

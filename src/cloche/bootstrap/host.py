@@ -1,0 +1,88 @@
+"""What exists once for each home: the engines, whoever brings endpoints up, and what was declared for this start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+
+from cloche.bootstrap.plan import CannotStart, Plan
+from cloche.control.configuration import Configurations
+from cloche.control.declared import InvalidConfiguration
+from cloche.control.deploy import Deployer
+from cloche.control.endpoints import Endpoints
+from cloche.control.publish import Publisher
+from cloche.domain.access import ADMIN, ADMIN_ID, ADMINS_ID, Caller, Principal
+from cloche.domain.errors import InvalidFields, Problem
+from cloche.engine.host import EngineHost
+from cloche.store.errors import StoreUnreachable
+
+AT_START = Caller(Principal(ADMIN_ID, ADMIN, admin=True, may_create=True, groups=frozenset({ADMINS_ID})), "start")
+"""Who makes the changes that the settings ask for."""
+
+APPLY_AGAIN_SECONDS = 2.0
+log = logging.getLogger("cloche")
+
+
+def now_ms() -> int:
+    """The clock of every use-case."""
+    return time.time_ns() // 1_000_000
+
+
+def engine_host(plan: Plan) -> EngineHost:
+    """The engines of this host, none of them loaded yet.  Needs the loop, and the home's lock."""
+    settings = plan.settings
+    return EngineHost(plan.catalogue, plan.engine, settings.home / "run", settings.engine_idle_seconds, now_ms)
+
+
+@contextlib.asynccontextmanager
+async def hosting(plan: Plan, publisher: Publisher, engines: EngineHost) -> AsyncIterator[None]:
+    """Be the host: what is declared is applied and serves when the block begins; engines end with it.
+
+    Raises CannotStart where a declared endpoint cannot serve.  Others that cannot are told of in the log.
+    """
+    deployer = Deployer(publisher, Endpoints(publisher, now_ms, plan.model_problem), engines, now_ms)
+    background = [] if await _applied(plan, publisher) else [asyncio.create_task(_apply_later(plan, publisher))]
+    background.append(asyncio.create_task(deployer.run(), name="deployer"))
+    try:
+        obstacles = await deployer.settled(endpoint.name for endpoint in plan.endpoints)
+        if obstacles:
+            raise CannotStart("\n".join(obstacles))
+        yield
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await engines.close()
+
+
+async def _applied(plan: Plan, publisher: Publisher) -> bool:
+    """Apply what is declared; false while the database does not answer."""
+    try:
+        await asyncio.to_thread(_apply, plan, publisher)
+    except StoreUnreachable:
+        log.warning("what is declared for this start is applied once the database answers")
+        return False
+    return True
+
+
+async def _apply_later(plan: Plan, publisher: Publisher) -> None:
+    """Try again until the database answers."""
+    while True:
+        await asyncio.sleep(APPLY_AGAIN_SECONDS)
+        try:
+            await asyncio.to_thread(_apply, plan, publisher)
+        except StoreUnreachable:
+            continue
+        except (Problem, InvalidConfiguration) as problem:
+            log.error("what is declared for this start cannot be applied: %s", problem)
+        return
+
+
+def _apply(plan: Plan, publisher: Publisher) -> None:
+    try:
+        Configurations(publisher, now_ms, plan.model_problem).apply(AT_START, plan.endpoints)
+    except InvalidFields as error:
+        raise InvalidConfiguration(f"{field}: {what}" for field, what in error.details) from None

@@ -1,0 +1,110 @@
+"""A worker's way to its host: what calls ask for goes there, what the host says is passed on here.
+
+When the host is gone, calls that wait for a place are refused, and the worker is told, so that it ends.  Must not know
+engines or HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+
+from cloche.bootstrap.channel import (
+    Accepting,
+    AskLog,
+    Counted,
+    Elsewhere,
+    Engines,
+    Enter,
+    Leave,
+    Line,
+    Published,
+    Refused,
+    Said,
+    Stalled,
+    Turn,
+)
+from cloche.domain.outbound import Timeouts
+from cloche.gateway.figures import HostFigures
+from cloche.gateway.remote_model import RemoteModels
+from cloche.wire.metrics import Minute
+
+FIGURES_SECONDS = 1.0
+_LOG_SECONDS = 5.0
+
+
+class HostLink:
+    """For a loop.  `models`: the host's, as they are seen from here.  `told`: the host has said how they are."""
+
+    def __init__(self, line: Line, engine_timeouts: Timeouts, max_tokens_default: int) -> None:
+        self._line = line
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count(1)
+        self._logs: dict[int, Future[str]] = {}
+        self.models = RemoteModels(self, engine_timeouts, max_tokens_default)
+        self.told = asyncio.Event()
+
+    # ---------------------------------------------------------------- to the host
+
+    def enter(self, ticket: int, model: str) -> None:
+        """A call wants a place at an engine."""
+        self._line.send(Enter(ticket, model))
+
+    def leave(self, ticket: int, *, finished: bool) -> None:
+        """A call gives its place back."""
+        self._line.send(Leave(ticket, finished))
+
+    def stalled(self, model: str) -> None:
+        """An engine has left a call without an answer."""
+        self._line.send(Stalled(model))
+
+    def log(self, model: str) -> str:
+        """An engine's last lines; empty if the host does not answer.  Waits; for threads only."""
+        number, said = next(self._numbers), Future[str]()
+        self._logs[number] = said
+        self._loop.call_soon_threadsafe(self._line.send, AskLog(number, model))
+        try:
+            return said.result(_LOG_SECONDS)
+        except FutureTimeout:
+            return ""
+        finally:
+            self._logs.pop(number, None)
+
+    def accepting(self) -> None:
+        """This worker takes connections."""
+        self._line.send(Accepting())
+
+    def published(self, revision: int) -> None:
+        """A revision is in force here.  From any thread."""
+        self._loop.call_soon_threadsafe(self._line.send, Published(revision))
+
+    async def tell_figures(self, minutes: Callable[[], Mapping[str, Minute]]) -> None:
+        """Tell the host every second what happened here, for ever."""
+        while True:
+            self._line.send_again(Counted(dict(minutes())))
+            await asyncio.sleep(FIGURES_SECONDS)
+
+    # ---------------------------------------------------------------- from the host
+
+    async def listen(self, figures: HostFigures, on_models_changed: Callable[[], None]) -> None:
+        """Pass on what the host says, until it is gone.  `on_models_changed`: what is bound to them must be anew."""
+        async for message in self._line.to_worker():
+            match message:
+                case Turn(ticket):
+                    self.models.places.turn(ticket)
+                case Refused(ticket):
+                    self.models.places.refuse(ticket, message.problem())
+                case Engines(news):
+                    if self.models.tell(news):
+                        on_models_changed()
+                    self.told.set()
+                case Elsewhere(minutes, usage):
+                    figures.elsewhere, figures.usage = minutes, usage
+                case Said(number, text):
+                    asked = self._logs.pop(number, None)
+                    if asked is not None:
+                        asked.set_result(text)
+        self.models.places.refuse_all()

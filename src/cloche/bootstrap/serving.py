@@ -1,0 +1,131 @@
+"""One process that serves: its snapshot and what keeps it new, the gateway, the application and the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from cloche.bootstrap.host import now_ms
+from cloche.bootstrap.plan import Plan
+from cloche.control.audit import Audit
+from cloche.control.compiling import Compiler
+from cloche.control.configuration import Configurations
+from cloche.control.endpoints import Endpoints
+from cloche.control.follow import Follower, Uses
+from cloche.control.master_key import MasterKey
+from cloche.control.oauth import OAuth
+from cloche.control.people import People
+from cloche.control.permissions import Permissions
+from cloche.control.publish import Publisher
+from cloche.control.secret_scopes import SecretScopes
+from cloche.control.status import Statuses
+from cloche.control.tokens import Tokens
+from cloche.control.versions import Versions
+from cloche.domain.state import State
+from cloche.gateway.admission import Admission
+from cloche.gateway.figures import Figures, HostFigures
+from cloche.gateway.pipeline import Gateway
+from cloche.gateway.recording import Recorder
+from cloche.http.app import App
+from cloche.http.asgi_chat import AsgiChat
+from cloche.http.context import Context
+from cloche.http.server import Server, ServerOptions
+from cloche.http.shared import Lane
+from cloche.snapshot import LocalModels, Slot, Snapshot
+from cloche.store.database import Store
+from cloche.telemetry import CallLog, CallRecord, call_lines
+from cloche.upstream.client import Upstream
+
+
+class Serving:
+    """Made in the event loop.  `models`: the local models, wherever their engines are."""
+
+    def __init__(self, plan: Plan, store: Store, models: LocalModels) -> None:
+        self._plan = plan
+        self._store = store
+        self._models = models
+        self._slot = Slot(Snapshot(0, {}, {}))
+        compiler = Compiler(store.sealer.open, models.handle, plan.timeouts)
+        self.publisher = Publisher(self._slot, store, compiler)
+        self.admission = Admission(store.key)
+        self.tokens = Tokens(self.publisher, now_ms)
+        self._counted = Figures(self._slot)
+        self.figures = HostFigures(self._counted)
+
+    @contextlib.asynccontextmanager
+    async def following(self, keep: Callable[[State], None] | None = None) -> AsyncIterator[None]:
+        """Stay at the newest state while the block lasts.  `keep`: takes each, to be kept for an outage."""
+        uses = Uses(self.admission.used, self.tokens.note_used)
+        follower = Follower(self.publisher, self._store.changes(), uses, keep)
+        follower.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(follower.stop)
+
+    async def run(self, listener: socket.socket, on_started: Callable[[], Awaitable[None]]) -> None:
+        """Serve until a signal comes; `on_started` is awaited once connections are taken."""
+        call_log = CallLog(sys.stderr.buffer, asyncio.get_running_loop())
+        upstream = Upstream(self._plan.upstream)
+        try:
+            server = self._server(upstream, call_log)
+            # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
+            gc.collect()
+            gc.freeze()
+            await server.run_on(listener, on_started)
+        finally:
+            await upstream.close()
+            call_log.close()
+
+    def _server(self, upstream: Upstream, call_log: CallLog) -> Server:
+        settings = self._plan.settings
+        lines = call_lines(settings.log_format)
+        note = self._counted.note
+
+        def record(call: CallRecord) -> None:
+            note(call)
+            call_log.record(lines(call))
+
+        gateway = Gateway(self._slot, self.admission, upstream.send, Recorder(record))
+        self.figures.running = gateway.running
+        app = App(self._context(), AsgiChat(gateway, settings.max_body), record)
+        lane = Lane(gateway, record, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
+        options = ServerOptions(
+            keep_alive=settings.keep_alive_seconds,
+            drain=settings.drain_seconds,
+            lane=settings.lane,
+            tls=self._plan.tls,
+        )
+        return Server(app, lane, gateway, options)
+
+    def _context(self) -> Context:
+        publisher = self.publisher
+        return Context(
+            publisher=publisher,
+            admission=self.admission,
+            tokens=self.tokens,
+            status=Statuses(self._models, publisher.current).of,
+            models=self._models,
+            workspace_id=_workspace_id(self._store.key),
+            secret_scopes=SecretScopes(publisher, now_ms),
+            master_key=MasterKey(publisher, now_ms),
+            audit=Audit(self._store),
+            figures=self.figures,
+            people=People(publisher, now_ms),
+            oauth=OAuth(publisher, now_ms),
+            permissions=Permissions(publisher, now_ms),
+            public_url=self._plan.settings.public_url,
+            endpoints=Endpoints(publisher, now_ms, self._plan.model_problem),
+            versions=Versions(publisher, now_ms, self._plan.model_problem),
+            configurations=Configurations(publisher, now_ms, self._plan.model_problem),
+        )
+
+
+def _workspace_id(key: bytes) -> str:
+    """The number that clients see as the workspace's: the same for the same installation."""
+    return str(10**15 + int.from_bytes(hashlib.blake2b(b"workspace", key=key, digest_size=6).digest()))

@@ -1,0 +1,46 @@
+"""What the readers of endpoint bodies are told of providers: which there are, and whether settings could be bound.
+
+Settings are judged with a stand-in for each secret, so that every other fault is told before a secret is looked up.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from cloche.control.secret_references import with_values
+from cloche.domain.endpoint import ExternalModel
+from cloche.providers.base import InvalidSettings
+from cloche.providers.catalogue import PROVIDERS, ProviderKind
+
+_STAND_IN = "stand-in"
+
+
+class ProviderForm(NamedTuple):
+    """A provider, as `wire.serving_reading` wants to know it."""
+
+    kind: ProviderKind
+
+    @property
+    def group(self) -> str:
+        """The name of its settings object."""
+        return self.kind.group
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What its models do."""
+        return self.kind.tasks
+
+    def faults(self, model: ExternalModel) -> list[tuple[str, str]]:
+        """What is wrong with a model's settings, whatever its secrets are."""
+        settings = with_values(model.settings, self.group, lambda *_: _STAND_IN)
+        try:
+            self.kind.bind(replace(model, settings=settings))
+        except InvalidSettings as error:
+            return error.problems
+        return []
+
+
+PROVIDER_FORMS = MappingProxyType({name: ProviderForm(kind) for name, kind in PROVIDERS.items()})

@@ -1,0 +1,158 @@
+"""The gateway rules of an endpoint, as the API writes them: their shape, and what of them types cannot say.
+
+They are kept and shown in this shape.  This version of cloche does not enforce them; control says so in the log when
+they are set.  Must not know endpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from cloche.codec.json_faults import Faults, below, faults
+from cloche.domain.errors import InvalidFields
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""A number that JSON carries without loss."""
+
+MAX_RATE_LIMITS = 20
+MAX_GROUP_LIMITS = 5
+
+
+class UsageTracking(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Whether tokens are counted."""
+
+    enabled: bool | None = None
+
+
+class InferenceTable(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Where payloads are logged."""
+
+    catalog_name: str | None = None
+    schema_name: str | None = None
+    table_name_prefix: str | None = None
+    enabled: bool | None = None
+
+
+class RateLimit(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """How many calls or tokens a minute; of everybody together, of each user, or of the named principal."""
+
+    renewal_period: Literal["minute"]
+    calls: Count | None = None
+    tokens: Count | None = None
+    key: Literal["user", "endpoint", "user_group", "service_principal"] | None = None
+    principal: str | None = None
+
+
+class Pii(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """What happens to personal data."""
+
+    behavior: Literal["NONE", "BLOCK", "MASK"] | None = None
+
+
+class GuardrailParameters(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """What is looked for on one side of a call."""
+
+    pii: Pii | None = None
+    safety: bool | None = None
+    invalid_keywords: list[str] | None = None
+    valid_topics: list[str] | None = None
+
+
+class Guardrails(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """What is looked for in requests and answers."""
+
+    input: GuardrailParameters | None = None
+    output: GuardrailParameters | None = None
+
+
+class Fallback(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Whether other entities are tried when one fails."""
+
+    enabled: bool
+
+
+class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """The gateway rules: PUT …/ai-gateway takes all of them, and those that are not given end."""
+
+    usage_tracking_config: UsageTracking | None = None
+    inference_table_config: InferenceTable | None = None
+    rate_limits: list[RateLimit] | None = None
+    guardrails: Guardrails | None = None
+    fallback_config: Fallback | None = None
+
+
+class RateLimitsInput(Struct, forbid_unknown_fields=True):
+    """PUT …/rate-limits, the older way to set limits on calls."""
+
+    rate_limits: list[RateLimit] | None = None
+
+
+def read_ai_gateway(body: Any, before: dict[str, Any] | None) -> dict[str, Any]:
+    """The rules in a decoded body, as they are kept.  `before`: those in force.  Raises InvalidFields."""
+    found = faults(body, AiGateway) or gateway_faults(body, "", before)
+    if found:
+        raise InvalidFields(found)
+    return _kept(msgspec.convert(body, AiGateway))
+
+
+def read_rate_limits(body: Any) -> list[dict[str, Any]]:
+    """The limits in a decoded body of PUT …/rate-limits, as they are kept.  Raises InvalidFields."""
+    found = faults(body, RateLimitsInput) or limit_faults(body.get("rate_limits"), "rate_limits")
+    if found:
+        raise InvalidFields(found)
+    limits = msgspec.convert(body, RateLimitsInput).rate_limits or []
+    return [_kept(each) for each in limits]
+
+
+def gateway_faults(value: Any, path: str, before: dict[str, Any] | None = None) -> Faults:
+    """What types cannot say of rules; nothing of rules whose types are wrong."""
+    if value is None or faults(value, AiGateway):
+        return []
+    rules = msgspec.convert(value, AiGateway)
+    found = [] if rules.rate_limits is None else limit_faults(value["rate_limits"], below(path, "rate_limits"))
+    found.extend(_table_faults(rules.inference_table_config, below(path, "inference_table_config"), before))
+    return found
+
+
+def limit_faults(value: Any, path: str) -> Faults:
+    """What types cannot say of rate limits; nothing of limits whose types are wrong."""
+    if value is None or faults(value, list[RateLimit]):
+        return []
+    limits = msgspec.convert(value, list[RateLimit])
+    found = [fault for index, limit in enumerate(limits) for fault in _limit(limit, f"{path}[{index}]")]
+    groups = sum(limit.key == "user_group" for limit in limits)
+    if len(limits) > MAX_RATE_LIMITS:
+        found.append((path, f"there may be at most {MAX_RATE_LIMITS} limits, not {len(limits)}"))
+    if groups > MAX_GROUP_LIMITS:
+        found.append((path, f"there may be at most {MAX_GROUP_LIMITS} limits of groups, not {groups}"))
+    return found
+
+
+def _limit(limit: RateLimit, path: str) -> Iterator[tuple[str, str]]:
+    if limit.calls is None and limit.tokens is None:
+        yield below(path, "calls"), "give calls or tokens"
+    if limit.key in ("user_group", "service_principal") and not limit.principal:
+        yield below(path, "principal"), f"this field is required with the key '{limit.key}'"
+    if limit.key in ("endpoint", None) and limit.principal:
+        yield below(path, "principal"), "does not belong to the key 'endpoint'"
+
+
+def _table_faults(table: InferenceTable | None, path: str, before: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if table is None or not table.enabled:
+        return
+    for name in ("catalog_name", "schema_name"):
+        if not getattr(table, name):
+            yield below(path, name), "this field is required where the table is enabled"
+    was = (before or {}).get("inference_table_config", {})
+    for name in ("catalog_name", "schema_name", "table_name_prefix"):
+        if was.get("enabled") and was.get(name) != getattr(table, name):
+            yield below(path, name), "can be changed only after the table was disabled"
+
+
+def _kept(value: Struct) -> dict[str, Any]:
+    kept: dict[str, Any] = msgspec.to_builtins(value)
+    return kept

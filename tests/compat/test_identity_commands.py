@@ -1,0 +1,72 @@
+"""The commands for people, tokens and permissions, as an operator runs them against a live server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from .live import PATIENCE, TOKEN, Live
+
+CLOCHE = [sys.executable, "-m", "cloche"]
+MODEL = "echo"
+
+
+def run(live: Live, *arguments: str, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
+    """A command, told of the server by its environment."""
+    environ = live.environ | {"CLOCHE_URL": live.url, "CLOCHE_TOKEN": token, "PYTHONWARNINGS": "error"}
+    return subprocess.run(
+        [*CLOCHE, *arguments], env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+def done(live: Live, *arguments: str) -> str:
+    """What a command that must succeed prints."""
+    ran = run(live, *arguments)
+    assert ran.returncode == 0, (arguments, ran.stderr)
+    return ran.stdout.strip()
+
+
+def data(live: Live, *arguments: str) -> Any:
+    """What a command prints with --json."""
+    return json.loads(done(live, *arguments, "--json"))
+
+
+def test_people(relaying: Live) -> None:
+    """Users and groups are made, put into one another by name, listed and removed."""
+    done(relaying, "user", "create", "mary@example.com", "--display-name", "Mary", "--may-create")
+    done(relaying, "group", "create", "readers")
+    done(relaying, "group", "add", "readers", "mary@example.com")
+    assert "Mary" in done(relaying, "group", "list")
+    (mary,) = [each for each in data(relaying, "user", "list") if each["userName"] == "mary@example.com"]
+    assert [each["display"] for each in mary["groups"]] == ["users", "readers"]
+    assert mary["entitlements"] == [{"value": "workspace-access"}]
+    done(relaying, "group", "remove", "readers", "mary@example.com")
+    (group,) = [each for each in data(relaying, "group", "list") if each["displayName"] == "readers"]
+    assert group["members"] == []
+    done(relaying, "group", "delete", "readers")
+    done(relaying, "user", "delete", "mary@example.com")
+    missing = run(relaying, "user", "delete", "mary@example.com")
+    assert (missing.returncode, missing.stderr) == (
+        4,
+        "cloche: there is nothing named 'mary@example.com' among Users\n",
+    )
+
+
+def test_service_principals_and_permissions(relaying: Live) -> None:
+    """A service principal gets a token, a secret and a level, which is shown and taken away again."""
+    name = done(relaying, "service-principal", "create", "nightly")
+    token = done(relaying, "token", "create", "--for", name, "--comment", "nightly")
+    assert token.startswith("dapi")
+    assert done(relaying, "service-principal", "secret", name, "--lifetime-seconds", "60").startswith("dose")
+    assert run(relaying, "permission", "list", MODEL, token=token).returncode == 3
+    done(relaying, "permission", "grant", MODEL, "CAN_VIEW", "--service-principal", name)
+    seen = run(relaying, "permission", "list", MODEL, token=token)
+    assert seen.returncode == 0
+    assert any(line.split()[0] == name and "CAN_VIEW" in line for line in seen.stdout.splitlines())
+    done(relaying, "permission", "revoke", MODEL, "--service-principal", name)
+    assert name not in done(relaying, "permission", "list", MODEL)
+    assert run(relaying, "permission", "grant", MODEL, "CAN_VIEW").returncode == 2
+    done(relaying, "service-principal", "delete", name)
+    assert run(relaying, "token", "list", token=token).returncode == 3

@@ -1,0 +1,275 @@
+"""Endpoint bodies: every fault is told at once, with its path, and whatever is sent is read or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cloche.control.provider_forms import PROVIDER_FORMS
+from cloche.domain.endpoint import Configuration, Route, Tag
+from cloche.domain.errors import BadRequest, InvalidFields
+from cloche.wire import gateway_config, serving_input, serving_reading
+from cloche.wire.serving_reading import read_configuration, read_endpoint, read_endpoints, read_pt_configuration
+
+OPENAI = {
+    "name": "gpt-4",
+    "provider": "openai",
+    "task": "llm/v1/chat",
+    "openai_config": {"openai_api_key": "{{secrets/a/b}}"},
+}
+LOCAL = {"entity_name": "m"}
+EMPTY = Configuration((), ())
+
+
+def body(*entities: Any, **fields: Any) -> dict[str, Any]:
+    """A create body with these entities."""
+    return {"name": "chat", "config": {"served_entities": list(entities)}} | fields
+
+
+def external(**fields: Any) -> dict[str, Any]:
+    """An entity of the provider openai, with other fields of its model."""
+    return {"external_model": OPENAI | fields}
+
+
+def faults(reads: Callable[[], object]) -> dict[str, str]:
+    """What is wrong, by path."""
+    with pytest.raises(InvalidFields) as caught:
+        reads()
+    assert caught.value.status == 400
+    return dict(caught.value.details)
+
+
+def create_faults(value: Any, kind: Any = serving_input.CreateEndpoint) -> dict[str, str]:
+    """What is wrong with a create body, by path."""
+    return faults(lambda: read_endpoint(value, PROVIDER_FORMS, kind))
+
+
+FIRST = "config.served_entities[0]"
+MODEL = f"{FIRST}.external_model"
+WRONG: list[tuple[Any, dict[str, str]]] = [
+    ([], {"the body": "expected object, got array"}),
+    ({}, {"name": "this field is required", "config": "this field is required"}),
+    (body(LOCAL, name="a b"), {"name": "must be 1 to 63 letters"}),
+    (body(LOCAL, nmae="x"), {"nmae": "there is no such field"}),
+    (body(), {"config.served_entities": "must name at least one"}),
+    (body(LOCAL, description="x" * 1001), {"description": "expected str of length <= 1000"}),
+    (body({}), {FIRST: "give either external_model or entity_name"}),
+    (body(LOCAL | external()), {FIRST: "give either external_model or entity_name"}),
+    (body(LOCAL | {"environment_vars": {"A": "b"}}), {f"{FIRST}.environment_vars": "is not supported"}),
+    (body(LOCAL | {"instance_profile_arn": "arn"}), {f"{FIRST}.instance_profile_arn": "is not supported"}),
+    (body(LOCAL | {"min_provisioned_concurrency": 10**30}), {f"{FIRST}.min_provisioned_concurrency": "expected"}),
+    (body(external() | {"entity_version": "1"}), {f"{FIRST}.entity_version": "does not belong"}),
+    (body(external(provider="x")), {f"{MODEL}.provider": "'x' is not supported; supported are: ai21labs, "}),
+    (body(external(task="chat")), {f"{MODEL}.task": "models of 'openai' do llm/v1/chat and "}),
+    (body(external(name="")), {f"{MODEL}.name": "this field is required"}),
+    (body(external(openai_config=None)), {f"{MODEL}.openai_config": "this object is required"}),
+    (body(external(cohere_config={})), {f"{MODEL}.cohere_config": "does not belong"}),
+    (body(external(openai_config={})), {f"{MODEL}.openai_config.openai_api_key": "give openai_api_key or"}),
+    (
+        body({"external_model": {"name": "x", "provider": "palm", "task": "llm/v1/chat", "palm_config": {}}}),
+        {f"{MODEL}.palm_config": "the PaLM API was shut down"},
+    ),
+    (
+        body(LOCAL, tags=[{"key": "a"}, {"key": "a"}, {"value": "b"}]),
+        {"tags[1].key": "'a' is the key of another tag", "tags[2].key": "this field is required"},
+    ),
+    (
+        body(LOCAL, rate_limits=[{"calls": 1, "renewal_period": "minute"}], ai_gateway={"rate_limits": []}),
+        {"rate_limits": "give either rate_limits or ai_gateway.rate_limits"},
+    ),
+    (
+        {"name": "chat", "config": {"served_entities": [LOCAL], "served_models": [{"model_name": "m"}]}},
+        {"config.served_models": "give either served_entities or served_models"},
+    ),
+    (
+        {"name": "a.b", "x": 1, "config": {"served_entities": [{"entity_nam": "m"}, external(task="no")]}},
+        {
+            "name": "must be 1 to 63",
+            "x": "there is no such field",
+            "config.served_entities[0].entity_nam": "there is no such field",
+            "config.served_entities[1].external_model.task": "models of 'openai' do",
+        },
+    ),
+    (
+        {
+            "name": "chat",
+            "config": {"served_entities": [LOCAL], "traffic_config": {"routes": [{}, {"traffic_percentage": 101}]}},
+        },
+        {
+            "config.traffic_config.routes[0].traffic_percentage": "this field is required",
+            "config.traffic_config.routes[1].traffic_percentage": "expected int <= 100",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), WRONG, ids=lambda value: str(value)[:60])
+def test_every_fault_is_told_with_its_path(value: Any, expected: dict[str, str]) -> None:
+    """A wrong body is refused with all that is wrong with it, and nothing else."""
+    found = create_faults(value)
+    assert found.keys() == expected.keys()
+    assert all(found[path].startswith(words) for path, words in expected.items()), found
+
+
+LIMIT = {"calls": 1, "renewal_period": "minute"}
+WRONG_RULES: list[tuple[Any, dict[str, str]]] = [
+    ({"guardrail": {}}, {"guardrail": "there is no such field"}),
+    ({"fallback_config": {}}, {"fallback_config.enabled": "this field is required"}),
+    ({"guardrails": {"input": {"pii": {"behavior": "HIDE"}}}}, {"guardrails.input.pii.behavior": "invalid enum value"}),
+    ({"rate_limits": [{"renewal_period": "minute"}]}, {"rate_limits[0].calls": "give calls or tokens"}),
+    ({"rate_limits": [LIMIT | {"renewal_period": "hour"}]}, {"rate_limits[0].renewal_period": "invalid enum value"}),
+    ({"rate_limits": [LIMIT | {"key": "user_group"}]}, {"rate_limits[0].principal": "this field is required"}),
+    ({"rate_limits": [LIMIT | {"principal": "ann"}]}, {"rate_limits[0].principal": "does not belong"}),
+    ({"rate_limits": [LIMIT] * 21}, {"rate_limits": "there may be at most 20 limits, not 21"}),
+    (
+        {"rate_limits": [LIMIT | {"key": "user_group", "principal": "g"}] * 6},
+        {"rate_limits": "there may be at most 5 limits of groups, not 6"},
+    ),
+    (
+        {"inference_table_config": {"enabled": True, "schema_name": "s"}},
+        {"inference_table_config.catalog_name": "this field is required where"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("rules", "expected"), WRONG_RULES, ids=lambda value: str(value)[:60])
+def test_wrong_gateway_rules_are_told_in_both_places(rules: Any, expected: dict[str, str]) -> None:
+    """Rules are judged alike where an endpoint is made and where they are changed."""
+    alone = faults(lambda: gateway_config.read_ai_gateway(rules, None))
+    assert alone.keys() == expected.keys()
+    assert all(alone[path].startswith(words) for path, words in expected.items()), alone
+    assert create_faults(body(LOCAL, ai_gateway=rules)) == {f"ai_gateway.{path}": what for path, what in alone.items()}
+
+
+def test_the_names_of_an_enabled_table_stay() -> None:
+    """An inference table must be disabled before it is given another name."""
+    table = {"enabled": True, "catalog_name": "c", "schema_name": "s"}
+    before = {"inference_table_config": table}
+    assert gateway_config.read_ai_gateway(before, before) == before
+    renamed = {"inference_table_config": table | {"schema_name": "t"}}
+    assert (
+        "disabled"
+        in faults(lambda: gateway_config.read_ai_gateway(renamed, before))["inference_table_config.schema_name"]
+    )
+    assert gateway_config.read_ai_gateway(renamed, {"inference_table_config": table | {"enabled": False}}) == renamed
+
+
+def test_a_body_becomes_a_declaration() -> None:
+    """What is said is what is declared: sizing is kept, traffic divided, an older limit put in its place."""
+    entities = [LOCAL | {"workload_size": "Small", "scale_to_zero_enabled": True}, LOCAL | {"entity_version": "2"}]
+    made = read_endpoint(
+        body(*entities, tags=[{"key": "a", "value": "b"}], rate_limits=[LIMIT], description="d")
+        | {"config": {"served_entities": entities, "route_optimized": True, "name": "chat"}},
+        PROVIDER_FORMS,
+    )
+    first, second = made.configuration.entities
+    assert (first.name, first.sizing, first.scale_to_zero_enabled) == ("m", {"workload_size": "Small"}, True)
+    assert (second.name, second.entity_version) == ("m-2", "2")
+    assert made.configuration.routes == (Route("m", 50), Route("m-2", 50))
+    assert made.properties is not None
+    assert made.properties.tags == (Tag("a", "b"),)
+    assert made.properties.ai_gateway == {"rate_limits": [{"calls": 1, "renewal_period": "minute"}]}
+    assert (made.properties.route_optimized, made.properties.description) == (True, "d")
+
+
+def test_the_older_form_says_the_same() -> None:
+    """`served_models` with `model_name` is read as `served_entities` with `entity_name`."""
+    older = {"served_models": [{"model_name": "m", "model_version": "1", "scale_to_zero_enabled": False}]}
+    newer = {"served_entities": [{"entity_name": "m", "entity_version": "1"}]}
+    assert read_configuration(older, PROVIDER_FORMS, EMPTY) == read_configuration(newer, PROVIDER_FORMS, EMPTY)
+
+
+def test_traffic_alone_keeps_the_entities() -> None:
+    """An update that speaks of traffic only leaves the entities as they are."""
+    present = read_endpoint(body(external(), external(name="b")), PROVIDER_FORMS).configuration
+    traffic = {
+        "routes": [
+            {"served_model_name": "gpt-4", "traffic_percentage": 0},
+            {"served_entity_name": "b", "traffic_percentage": 100},
+        ]
+    }
+    changed, expected = read_configuration({"traffic_config": traffic, "config_version": 3}, PROVIDER_FORMS, present)
+    assert (changed.entities, expected) == (present.entities, 3)
+    assert changed.routes == (Route("gpt-4", 0), Route("b", 100))
+    assert faults(lambda: read_configuration({}, PROVIDER_FORMS, present)) == {
+        "served_entities": "this field is required"
+    }
+
+
+def test_provisioned_throughput_is_read() -> None:
+    """The bodies of the `pt` routes need their units, and keep them."""
+    config = {"served_entities": [{"entity_name": "m", "provisioned_model_units": 50}]}
+    made = read_endpoint({"name": "pt", "config": config}, PROVIDER_FORMS, serving_input.CreatePtEndpoint)
+    assert made.configuration.entities[0].sizing == {"provisioned_model_units": 50}
+    assert read_pt_configuration({"config": config}, PROVIDER_FORMS) == made.configuration
+    found = create_faults(body(LOCAL), serving_input.CreatePtEndpoint)
+    assert found == {"config.served_entities[0].provisioned_model_units": "this field is required"}
+
+
+def test_tags_are_patched() -> None:
+    """Tags are deleted and added, and one with a key that is there takes its place."""
+    patch = serving_reading.read(
+        {"add_tags": [{"key": "b", "value": "2"}], "delete_tags": ["a"]}, serving_input.PatchTags
+    )
+    assert serving_reading.changed_tags((Tag("a"), Tag("b"), Tag("c")), patch) == (Tag("c"), Tag("b", "2"))
+
+
+@pytest.mark.parametrize("text", [b"{", b'{"a":1,"a":2}', b"\xff", b"[" * 100_000, b'"\\ud800"', b"NaN"])
+def test_what_is_no_json_is_refused(text: bytes) -> None:
+    """A body that is no JSON, or says a thing twice, is a BadRequest."""
+    with pytest.raises(BadRequest):
+        serving_reading.parsed(text)
+
+
+def test_faults_of_many_bodies_are_told_together() -> None:
+    """Each body's faults bear its index."""
+    found = faults(
+        lambda: read_endpoints({"endpoints": [body(LOCAL, name=""), 5, body(LOCAL)], "x": 1}, PROVIDER_FORMS)
+    )
+    assert found.keys() == {"x", "endpoints[0].name", "endpoints[1]"}
+
+
+NAMES = st.sampled_from(
+    [
+        *("name", "config", "served_entities", "served_models", "external_model", "entity_name", "provider", "task"),
+        *("openai_config", "openai_api_key", "custom_provider_config", "traffic_config", "routes", "ai_gateway", "key"),
+        *("traffic_percentage", "rate_limits", "tags", "calls", "renewal_period"),
+    ]
+)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.sampled_from(["openai", "custom", "llm/v1/chat", "minute", "{{secrets/a/b}}"])
+)
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=3), inner, max_size=6),
+    max_leaves=30,
+)
+
+
+def refused_properly(reads: Callable[[], object]) -> bool:
+    """Whether it reads, or refuses with a path and words for each fault."""
+    try:
+        reads()
+    except InvalidFields as error:
+        return bool(error.details) and all(path and what for path, what in error.details)
+    return True
+
+
+@settings(max_examples=150, deadline=None)
+@given(value=JSON, config=JSON, entity=JSON)
+def test_any_json_is_read_or_refused(value: Any, config: Any, entity: Any) -> None:
+    """Whatever is sent, it is a declaration or a refusal that names a field."""
+    for each in (value, {"name": "chat", "config": config}, body(entity), body(LOCAL, ai_gateway=value, tags=config)):
+        assert refused_properly(lambda each=each: read_endpoint(each, PROVIDER_FORMS))  # type: ignore[misc]
+        assert refused_properly(lambda each=each: read_configuration(each, PROVIDER_FORMS, EMPTY))  # type: ignore[misc]
+        assert refused_properly(lambda each=each: read_endpoints(each, PROVIDER_FORMS))  # type: ignore[misc]
+        assert refused_properly(lambda each=each: read_pt_configuration(each, PROVIDER_FORMS))  # type: ignore[misc]
