@@ -189,7 +189,7 @@ def test_tokens(run: Run, stage: Stage) -> None:
     assert stage.asked[0][2] == {"comment": "laptop", "lifetime_seconds": 60}
     assert json.loads(run("token", "create", "--json").stdout) == {"token_value": "dapinew", "token_info": INFO}
     listed = run("token", "list").stdout.splitlines()[1]
-    assert listed.split() == ["id1", "2025-11-22", "12:03", "never", "laptop"]
+    assert listed.split() == ["id1", "2025-11-22", "12:03", "never", "never", "laptop"]
     assert run("token", "revoke", "id1").stderr == "revoked id1\n"
 
 

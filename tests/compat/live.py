@@ -140,7 +140,7 @@ class Live:
     def log(self) -> list[Entry]:
         """Every line so far."""
         whole, _, _ = self._log.read_text().rpartition("\n")
-        return [json.loads(line) for line in whole.splitlines()]
+        return [json.loads(line) for line in whole.split("\n") if line]
 
     def engine_pid(self) -> int:
         """The process that holds the model now."""

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from cloche.control.compiling import Compiler
 from cloche.control.configuration import Configurations
+from cloche.control.endpoint_changes import Rehearsal
 from cloche.control.endpoints import Endpoints
 from cloche.control.publish import Publisher
 from cloche.control.versions import Versions
@@ -40,15 +41,17 @@ class Plane:
         self.versions = Versions(self.publisher, now_ms, problem)
         self.configurations = Configurations(self.publisher, now_ms, problem)
 
-    def create(self, wanted: Configuration = PLAIN, name: str = "chat", *, dry_run: bool = False) -> Endpoint:
+    def create(
+        self, wanted: Configuration = PLAIN, name: str = "chat", *, rehearsal: Rehearsal | None = None
+    ) -> Endpoint:
         """A new endpoint of the administrator's."""
-        return self.endpoints.create(ADMIN, Declaration(name, wanted), dry_run=dry_run)
+        return self.endpoints.create(ADMIN, Declaration(name, wanted), rehearsal=rehearsal)
 
     def apply(self, *declarations: Declaration, **options: Any) -> dict[str, str]:
         """What applying does, by endpoint; its words are looked at on the way."""
         applied = self.configurations.apply(ADMIN, declarations, **options)
         assert applied.applied is not options.get("dry_run", False)
-        assert all(bool(each.diff) is (each.action != "unchanged") for each in applied.changes)
+        assert all(not each.diff for each in applied.changes if each.action == "unchanged")
         return {each.name: each.action for each in applied.changes}
 
     def kept(self, name: str = "chat") -> Endpoint:

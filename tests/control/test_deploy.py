@@ -106,7 +106,7 @@ def test_a_pending_version_takes_over_when_its_model_is_loaded(store: Store, mod
         assert isinstance(host.compiled.problem, NotReady)
         async with host.deploying():
             assert await host.deployer.settled(["bot"]) == []
-            assert (host.bot.update, host.compiled.problem) == (Update.NOT_UPDATING, None)
+            assert host.bot.active is not None
             assert host.compiled.targets[f"on-{MODEL}"].local is host.models.handle(MODEL)
             assert Statuses(host.models, host.publisher.current).of(host.bot).ready
             with store.read() as work:

@@ -7,6 +7,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from cloche.control.endpoint_changes import Rehearsal
 from cloche.domain.access import Level
 from cloche.domain.endpoint import Declaration, Properties, ServedEntity, Tag, Update
 from cloche.domain.errors import (
@@ -118,12 +119,12 @@ def test_an_update_is_a_new_version(plane: Plane) -> None:
 
 def test_a_dry_run_changes_nothing(plane: Plane) -> None:
     """A dry run tells what would be or what is wrong, and leaves no version, secret, entry or revision behind."""
-    assert plane.create(dry_run=True).active is not None
+    assert plane.create(rehearsal=Rehearsal()).active is not None
     plane.create()
     revision = plane.publisher.current().revision
-    assert plane.endpoints.update(ADMIN, "chat", OTHER, dry_run=True).newest.number == 2
+    assert plane.endpoints.update(ADMIN, "chat", OTHER, rehearsal=Rehearsal()).newest.number == 2
     with pytest.raises(InvalidFields):
-        plane.endpoints.update(ADMIN, "chat", configuration(openai_entity()), dry_run=True)
+        plane.endpoints.update(ADMIN, "chat", configuration(openai_entity()), rehearsal=Rehearsal())
     assert plane.kept().newest.number == 1
     assert plane.publisher.current().revision == revision
     assert plane.actions() == ["endpoint.create"]

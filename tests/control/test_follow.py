@@ -70,9 +70,7 @@ class Written:
 @contextmanager
 def following(publisher: Publisher, used: dict[str, int], written: Written) -> Iterator[Follower]:
     """A process that follows."""
-    follower = Follower(
-        publisher, publisher.store.changes(), Uses(used, written.note), lambda state: written.kept.append(state)
-    )
+    follower = Follower(publisher, publisher.store.changes(), Uses(used, written.note), written.kept.append)
     follower.start()
     try:
         yield follower

@@ -152,7 +152,7 @@ def test_forgeries_are_refused(world: World, cut: int) -> None:
     token, _ = login(world, robot)
     claims = jwt.decode(token, options={"verify_signature": False}) | {"pid": "1"}
     parts = token.split(".")
-    unsigned = jwt.encode(claims, None, algorithm="none", headers={"kid": jwt.get_unverified_header(token)["kid"]})
+    unsigned = jwt.encode(claims, "", algorithm="none", headers={"kid": jwt.get_unverified_header(token)["kid"]})
     parts[cut] = unsigned.split(".")[1] if cut == 1 else "A" * len(parts[2])
     for forged in (".".join(parts), unsigned):
         with pytest.raises(Unauthenticated):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from cloche.control.publish import Publisher
@@ -11,6 +13,7 @@ from cloche.domain.access import ScopeLevel
 from cloche.domain.endpoint import Configuration
 from cloche.domain.errors import InvalidFields, InvalidParameter, NotFound, PermissionDenied
 from cloche.store.database import Store
+from cloche.store.sealing import CannotOpen
 from cloche.store.secrets import Scope
 from cloche.store.work import REFERENCE
 from cloche.wire.openai import read_chat
@@ -198,14 +201,27 @@ def test_a_secret_that_is_served_cannot_go(made: Publisher) -> None:
     """Removing it or its scope, or making it unfit, is refused with the name of the endpoint, and changes nothing."""
     serve(made, configuration(openai_entity(openai_api_key=REFERRED)))
     scopes = SecretScopes(made, now_ms)
-    for attempt in (
+    attempts: list[Callable[[], None]] = [
         lambda: scopes.remove(ADMIN, "prod", "openai"),
         lambda: scopes.delete(ADMIN, "prod"),
         lambda: scopes.put(ADMIN, "prod", "openai", b"\xff not text"),
         lambda: scopes.put(ADMIN, "prod", "openai", b"sk-broken\r\nx-header: 1"),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(InvalidParameter, match="the endpoint 'bot' could not be served any more") as caught:
             attempt()
         assert "sk-" not in caught.value.message
     assert scopes.value(ADMIN, "prod", "openai") == b"sk-first"
     assert b"sk-first" in header_of(made)
+
+
+def test_a_sealed_value_is_good_in_its_own_place_only(made: Publisher) -> None:
+    """Whoever can write to the database cannot move a value to where they may read it, nor change it unseen."""
+    with made.change() as work:
+        sealed = work.secrets.get("prod", "openai")
+        assert sealed is not None
+        work.secrets.put("prod", "moved", sealed, NOW)
+        work.secrets.put("prod", "openai", sealed[:-1] + bytes([sealed[-1] ^ 1]), NOW)
+    for key in ("moved", "openai"):
+        with pytest.raises(CannotOpen, match=f"secret prod/{key}: the sealed value was changed"):
+            SecretScopes(made, now_ms).value(ADMIN, "prod", key)

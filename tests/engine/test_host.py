@@ -94,7 +94,7 @@ def test_a_model_is_loaded_once_and_let_go(models: Catalogue, tmp_path: Path) ->
             host.keep({})
             await until(lambda: host.resident(NAME) is None)
             await until(lambda: not os.path.exists(f"/proc/{pid}"))
-            assert list((tmp_path / "run").iterdir()) == []
+            await until(lambda: list((tmp_path / "run").iterdir()) == [])
             assert "engine ready" in host.journal(NAME).text()
             assert "no endpoint names this model any more" in host.journal(NAME).text()
 

@@ -138,22 +138,34 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def with_secret_reference(config: Path) -> None:
-    """Let the provider's key be a reference into a store of secrets, which cloche has none of."""
+def with_credentials(config: Path, **credentials: str) -> None:
+    """Let the provider's key be something else."""
     endpoints = json.loads(config.read_text())
     model = endpoints[0]["config"]["served_entities"][0]["external_model"]
-    model["custom_provider_config"]["bearer_token_auth"] = {"token": "{{secrets/scope/key}}"}
+    model["custom_provider_config"]["bearer_token_auth"] = credentials
     config.write_text(json.dumps(endpoints))
 
 
 def test_provider_settings_are_checked_before_anything_is_touched(tmp_path: Path) -> None:
     """A start that a provider's settings forbid ends with 2, makes nothing, and leaves the first token to the next."""
     config = write_config(tmp_path / "endpoints.json", 9)
-    with_secret_reference(config)
+    with_credentials(config, token="no reference")
     done = run(config, tmp_path / "home", admin_token="")
     assert done.returncode == 2, done.stderr
-    assert "endpoint 'chat': external_model." in done.stderr
+    assert "config.served_entities[0].external_model.custom_provider_config.bearer_token_auth.token" in done.stderr
     assert not (tmp_path / "home").exists()
+    with serving(tmp_path, admin_token=None) as edge:
+        assert re.search(r"token +dapi[0-9a-f]{32}", edge.said)
+
+
+def test_a_secret_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
+    """A declared endpoint that refers to no secret ends the start with 2; nothing of it is kept, and no token made."""
+    config = write_config(tmp_path / "endpoints.json", 9)
+    with_credentials(config, token="{{secrets/scope/key}}")
+    done = run(config, tmp_path / "home", admin_token="")
+    assert done.returncode == 2, done.stderr
+    assert "endpoint 'chat': config.served_entities[0].external_model.custom_provider_config" in done.stderr
+    assert "there is no secret" in done.stderr
     with serving(tmp_path, admin_token=None) as edge:
         assert re.search(r"token +dapi[0-9a-f]{32}", edge.said)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cloche.domain.endpoint import ExternalModel
+from cloche.domain.errors import NotSupported
 from cloche.domain.outbound import HttpCall, Origin
-from cloche.providers import custom, openai
 from cloche.providers.base import InvalidSettings
 from cloche.providers.catalogue import PROVIDERS
 from cloche.wire.openai import read_chat
@@ -35,9 +35,22 @@ def faults(provider: str, **settings: Any) -> list[tuple[str, str]]:
 
 
 KEY = {"openai_api_key_plaintext": SECRET}
+AZURE = {
+    "openai_api_type": "azure",
+    "openai_api_base": "https://x.openai.azure.com",
+    "openai_api_version": "2024-10-21",
+    "openai_deployment_name": "d",
+}
+ENTRA = {
+    **AZURE,
+    "openai_api_type": "azuread",
+    "microsoft_entra_tenant_id": "t",
+    "microsoft_entra_client_id": "i",
+    "microsoft_entra_client_secret_plaintext": SECRET,
+}
 WRONG_OPENAI: list[tuple[dict[str, Any], str, str]] = [
     ({}, "openai_config.openai_api_key", "give openai_api_key or openai_api_key_plaintext"),
-    ({"openai_api_key": "{{secrets/a/b}}"}, "openai_config.openai_api_key", "secret references cannot be resolved yet"),
+    ({"openai_api_key": "{{secrets/a/b}}"}, "openai_config.openai_api_key", "must be {{secrets/SCOPE/KEY}}"),
     (
         {**KEY, "openai_api_key": "x"},
         "openai_config.openai_api_key",
@@ -56,7 +69,20 @@ WRONG_OPENAI: list[tuple[dict[str, Any], str, str]] = [
     ({**KEY, "openai_api_base": "https://h/v1#a"}, "openai_config.openai_api_base", "must have no user name"),
     ({**KEY, "openai_api_base": "https://h/a b"}, "openai_config.openai_api_base", "must be printable ASCII without"),
     ({**KEY, "openai_api_base": "https://h/é"}, "openai_config.openai_api_base", "must be printable ASCII without"),
-    ({**KEY, "openai_api_type": "azure"}, "openai_config.openai_api_type", "'azure' is not supported yet"),
+    (
+        {**KEY, "openai_api_type": "x"},
+        "openai_config.openai_api_type",
+        "must be one of openai, azure, azuread, not 'x'",
+    ),
+    ({**KEY, "openai_api_version": "1"}, "openai_config.openai_api_version", "belongs to the types 'azure'"),
+    ({**KEY, **AZURE, "openai_api_base": None}, "openai_config.openai_api_base", "this field is required by the type"),
+    ({**AZURE}, "openai_config.openai_api_key", "give openai_api_key or"),
+    ({**KEY, **AZURE, "microsoft_entra_client_id": "i"}, "openai_config.microsoft_entra_client_id", "belongs to the"),
+    (
+        {**ENTRA, "microsoft_entra_tenant_id": None},
+        "openai_config.microsoft_entra_tenant_id",
+        "this field is required by",
+    ),
     ({**KEY, "openai_organization": "a\nb"}, "openai_config.openai_organization", "must be printable ASCII"),
     ({**KEY, "openai_apibase": "x"}, "openai_config.openai_apibase", "there is no such field"),
 ]
@@ -67,7 +93,7 @@ WRONG_CUSTOM: list[tuple[dict[str, Any], str, str]] = [
     ({}, "custom_provider_config.custom_provider_url", "this field is required"),
     ({"custom_provider_url": "h"}, "custom_provider_config.custom_provider_url", "must be an http:// or https:// URL"),
     ({**URL, "bearer_token_auth": {}}, f"{BEARER}.token", "give token or token_plaintext"),
-    ({**URL, "bearer_token_auth": {"token": "{{secrets/a/b}}"}}, f"{BEARER}.token", "secret references cannot"),
+    ({**URL, "bearer_token_auth": {"token": "{{secrets/a/b}}"}}, f"{BEARER}.token", "must be {{secrets/SCOPE/KEY}}"),
     ({**URL, "bearer_token_auth": {"token_plaintext": "a\0"}}, f"{BEARER}.token_plaintext", "must be printable"),
     ({**URL, "bearer_token_auth": {"tokn": "a"}}, f"{BEARER}.tokn", "there is no such field"),
     ({**URL, "api_key_auth": {"value_plaintext": "x"}}, f"{API_KEY}.key", "this field is required"),
@@ -82,7 +108,49 @@ WRONG_CUSTOM: list[tuple[dict[str, Any], str, str]] = [
         "give either bearer_token_auth or api_key_auth, not both",
     ),
 ]
-WRONG = [("openai", *row) for row in WRONG_OPENAI] + [("custom", *row) for row in WRONG_CUSTOM]
+AWS = {
+    "aws_region": "us-east-1",
+    "bedrock_provider": "Anthropic",
+    "aws_access_key_id_plaintext": SECRET,
+    "aws_secret_access_key_plaintext": SECRET,
+}
+GOOGLE = {"project_id": "p-1", "region": "europe-west1", "private_key_plaintext": '{"a":\n1}'}
+WORKSPACE = {"databricks_workspace_url": "https://w.example", "databricks_api_token_plaintext": SECRET}
+WRONG_OTHERS: list[tuple[str, dict[str, Any], str, str]] = [
+    ("anthropic", {}, "anthropic_config.anthropic_api_key", "give anthropic_api_key or"),
+    ("anthropic", {"anthropic_base": "x"}, "anthropic_config.anthropic_base", "there is no such field"),
+    ("cohere", {}, "cohere_config.cohere_api_key", "give cohere_api_key or"),
+    (
+        "cohere",
+        {"cohere_api_key_plaintext": "k", "cohere_api_base": "x"},
+        "cohere_config.cohere_api_base",
+        "must be an",
+    ),
+    ("ai21labs", {}, "ai21labs_config.ai21labs_api_key", "give ai21labs_api_key or"),
+    ("palm", {"palm_api_key_plaintext": SECRET}, "palm_config", "the PaLM API was shut down"),
+    ("amazon-bedrock", {**AWS, "aws_region": "x/y"}, "amazon_bedrock_config.aws_region", "is no region"),
+    ("amazon-bedrock", {**AWS, "bedrock_provider": "x"}, "amazon_bedrock_config.bedrock_provider", "must be one of"),
+    (
+        "amazon-bedrock",
+        {**AWS, "instance_profile_arn": "arn"},
+        "amazon_bedrock_config.instance_profile_arn",
+        "is not supported here",
+    ),
+    ("google-cloud-vertex-ai", {**GOOGLE, "region": "a/b"}, "google_cloud_vertex_ai_config.region", "is no region"),
+    (
+        "google-cloud-vertex-ai",
+        {**GOOGLE, "private_key_plaintext": None},
+        "google_cloud_vertex_ai_config.private_key",
+        "give private_key or",
+    ),
+    (
+        "databricks-model-serving",
+        {**WORKSPACE, "databricks_workspace_url": "w"},
+        "databricks_model_serving_config.databricks_workspace_url",
+        "must be an http:// or https:// URL",
+    ),
+]
+WRONG = WRONG_OTHERS + [("openai", *row) for row in WRONG_OPENAI] + [("custom", *row) for row in WRONG_CUSTOM]
 
 
 @pytest.mark.parametrize(("provider", "settings", "path", "words"), WRONG, ids=lambda value: str(value)[:40])
@@ -162,6 +230,16 @@ COMMON = {"content-type": "application/json", "accept-encoding": "identity", "us
             Origin("h", 80),
             {"": "POST /v1?x=1 HTTP/1.1", "host": "h"},
         ),
+        (
+            "databricks-model-serving",
+            WORKSPACE,
+            Origin("w.example", 443, tls=True),
+            {
+                "": "POST /serving-endpoints/m/invocations HTTP/1.1",
+                "host": "w.example",
+                "authorization": f"Bearer {SECRET}",
+            },
+        ),
     ],
 )
 def test_the_head_of_every_call(
@@ -173,17 +251,53 @@ def test_the_head_of_every_call(
     assert head(bound) == {**COMMON, **expected}
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_secrets_are_in_the_head_and_nowhere_else(provider: str) -> None:
+@pytest.mark.parametrize(
+    ("provider", "settings"),
+    [
+        ("openai", KEY),
+        ("custom", {**URL, "bearer_token_auth": {"token_plaintext": SECRET}}),
+        ("databricks-model-serving", WORKSPACE),
+    ],
+)
+def test_secrets_are_in_the_head_and_nowhere_else(provider: str, settings: dict[str, Any]) -> None:
     """What can be printed of a bound provider and of its calls bears no credential."""
-    settings = KEY if provider == "openai" else {**URL, "bearer_token_auth": {"token_plaintext": SECRET}}
     bound = PROVIDERS[provider].bind(model(provider, **settings))
     outbound = bound.encode(HELLO, stream=True)
     assert SECRET.encode() in outbound.head
     assert SECRET not in repr(bound) + str(bound) + repr(outbound) + str(outbound)
 
 
+UNTRANSLATED = [
+    ("anthropic", "llm/v1/chat", {"anthropic_api_key_plaintext": SECRET}, "the provider 'anthropic'"),
+    ("cohere", "llm/v1/chat", {"cohere_api_key_plaintext": SECRET}, "the provider 'cohere'"),
+    ("ai21labs", "llm/v1/completions", {"ai21labs_api_key_plaintext": SECRET}, "the task 'llm/v1/completions'"),
+    ("amazon-bedrock", "llm/v1/chat", AWS, "the provider 'amazon-bedrock'"),
+    ("google-cloud-vertex-ai", "llm/v1/chat", GOOGLE, "the provider 'google-cloud-vertex-ai'"),
+    ("openai", "llm/v1/chat", {**KEY, **AZURE}, "the type 'azure' of the provider 'openai'"),
+    ("openai", "llm/v1/chat", ENTRA, "the type 'azuread' of the provider 'openai'"),
+    ("openai", "llm/v1/embeddings", KEY, "the task 'llm/v1/embeddings'"),
+]
+
+
+@pytest.mark.parametrize(("provider", "task", "settings", "words"), UNTRANSLATED, ids=lambda value: str(value)[:40])
+def test_what_is_not_translated_says_so(provider: str, task: str, settings: dict[str, Any], words: str) -> None:
+    """Good settings of a dialect that is not spoken yet can be bound, and a call is answered with 501."""
+    assert task in PROVIDERS[provider].tasks
+    bound = PROVIDERS[provider].bind(ExternalModel("m", provider, task, settings))
+    with pytest.raises(NotSupported, match=words) as caught:
+        bound.encode(HELLO, stream=False)
+    assert caught.value.status == 501
+    assert SECRET not in repr(bound) + caught.value.message
+
+
+def test_every_fault_of_the_settings_is_told() -> None:
+    """Wrong types and unknown fields are told together."""
+    found = faults("amazon-bedrock", aws_regions="x", bedrock_provider=5)
+    assert [path.rpartition(".")[2] for path, _ in found] == ["aws_regions", "bedrock_provider", "aws_region"]
+
+
 def test_the_groups_are_those_of_the_api() -> None:
     """Each provider's settings stand in the object that the API gives it."""
-    assert {name: kind.group for name, kind in PROVIDERS.items()} == {"openai": openai.GROUP, "custom": custom.GROUP}
-    assert (openai.GROUP, custom.GROUP) == ("openai_config", "custom_provider_config")
+    for name, kind in PROVIDERS.items():
+        assert kind.group == ExternalModel("m", name, "llm/v1/chat").settings_name
+    assert PROVIDERS["google-cloud-vertex-ai"].group == "google_cloud_vertex_ai_config"

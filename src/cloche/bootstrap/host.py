@@ -85,4 +85,10 @@ def _apply(plan: Plan, publisher: Publisher) -> None:
     try:
         Configurations(publisher, now_ms, plan.model_problem).apply(AT_START, plan.endpoints)
     except InvalidFields as error:
-        raise InvalidConfiguration(f"{field}: {what}" for field, what in error.details) from None
+        raise InvalidConfiguration(_told(plan, field, what) for field, what in error.details) from None
+
+
+def _told(plan: Plan, field: str, what: str) -> str:
+    """A fault of `endpoints[INDEX].FIELD`, with the endpoint's name in place of its number."""
+    index, _, path = field.removeprefix("endpoints[").partition("].")
+    return f"endpoint '{plan.endpoints[int(index)].name}': {path}: {what}"

@@ -30,6 +30,7 @@ from cloche.domain.state import State
 from cloche.gateway.admission import Admission
 from cloche.gateway.figures import Figures, HostFigures
 from cloche.gateway.pipeline import Gateway
+from cloche.gateway.probe import Prober
 from cloche.gateway.recording import Recorder
 from cloche.http.app import App
 from cloche.http.asgi_chat import AsgiChat
@@ -93,7 +94,7 @@ class Serving:
 
         gateway = Gateway(self._slot, self.admission, upstream.send, Recorder(record))
         self.figures.running = gateway.running
-        app = App(self._context(), AsgiChat(gateway, settings.max_body), record)
+        app = App(self._context(upstream), AsgiChat(gateway, settings.max_body), record)
         lane = Lane(gateway, record, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
         options = ServerOptions(
             keep_alive=settings.keep_alive_seconds,
@@ -103,7 +104,7 @@ class Serving:
         )
         return Server(app, lane, gateway, options)
 
-    def _context(self) -> Context:
+    def _context(self, upstream: Upstream) -> Context:
         publisher = self.publisher
         return Context(
             publisher=publisher,
@@ -123,6 +124,7 @@ class Serving:
             endpoints=Endpoints(publisher, now_ms, self._plan.model_problem),
             versions=Versions(publisher, now_ms, self._plan.model_problem),
             configurations=Configurations(publisher, now_ms, self._plan.model_problem),
+            probe=Prober(upstream.send, asyncio.get_running_loop()),
         )
 
 

@@ -7,6 +7,7 @@ A worker whose host is gone takes no more calls, finishes those that run, and en
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -25,6 +26,8 @@ from cloche.gateway.local_model import engine_timeouts
 from cloche.settings import Settings
 from cloche.store.database import Store
 from cloche.telemetry import setup_logging
+
+log = logging.getLogger("cloche")
 
 
 def main() -> None:
@@ -74,8 +77,10 @@ async def _serve(plan: Plan, store: Store, listener: socket.socket, channel: soc
         await asyncio.gather(listening, telling, return_exceptions=True)
 
 
-def _end(_: asyncio.Task[None]) -> None:
+def _end(listening: asyncio.Task[None]) -> None:
     """The host is gone: end as after a signal."""
+    if not listening.cancelled() and listening.exception() is not None:
+        log.error("the host said what a worker does not understand", exc_info=listening.exception())
     signal.raise_signal(signal.SIGTERM)
 
 

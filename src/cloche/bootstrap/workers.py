@@ -162,8 +162,8 @@ class Workers:
         """Wait until a revision is in force in all workers: for five seconds at most, one may be stuck."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
-                while any(worker.revision < revision for worker in self._living):
-                    await asyncio.sleep(FOLLOW_UP_SECONDS)  # noqa: ASYNC110 (said by several, and waited for once)
+                while any(each.revision < revision for each in self._living):  # noqa: ASYNC110 (awaited once)
+                    await asyncio.sleep(FOLLOW_UP_SECONDS)
 
     def _stop(self) -> None:
         """A signal: drain.  The second one: end at once."""

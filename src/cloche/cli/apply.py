@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PATH = "/api/2.0/cloche/configuration"
 
 SIGNS = {"create": "+", "update": "~", "delete": "-", "unchanged": "="}
+RARE_BREAKS = frozenset("\x85\u2028\u2029\ufeff")
 LONGEST_VALUE = 60
 """Characters of a value that a plan shows."""
 
@@ -173,4 +174,6 @@ def _written(endpoints: dict[str, Any], kind: Format) -> str:
     # Late, as in `read`.
     import yaml
 
-    return str(yaml.safe_dump(endpoints, sort_keys=False, allow_unicode=True, width=120))
+    # Rare line breaks would come back as blanks if they were not escaped, and PyYAML escapes all signs or none.
+    readable = not RARE_BREAKS.intersection(msgspec.json.encode(endpoints).decode())
+    return str(yaml.safe_dump(endpoints, sort_keys=False, allow_unicode=readable, width=120))

@@ -21,6 +21,8 @@ from cloche.settings import Client
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 600
 
+ENDPOINTS = "/api/2.0/serving-endpoints"
+
 Json = dict[str, Any]
 
 
@@ -168,6 +170,11 @@ class Server:
             hint = f"the token came from {source}" if source else "no token: pass --token or set CLOCHE_TOKEN"
             return Failure(f"{told} ({hint})", exits.AUTH)
         return Refused(told, {403: exits.AUTH, 404: exits.NOT_FOUND}.get(status, exits.ERROR), _faults(answer))
+
+
+def endpoint_path(name: str, below: str = "") -> str:
+    """The path of an endpoint in the API, or of something below it."""
+    return f"{ENDPOINTS}/{quote(name, safe='')}{below}"
 
 
 def invocations(endpoint: str) -> str:

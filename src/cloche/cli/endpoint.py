@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from cloche.cli import apply, exits, output
-from cloche.cli.client import Refused, Server
+from cloche.cli.client import ENDPOINTS, Refused, Server, endpoint_path
 from cloche.cli.exits import Failure
 from cloche.cli.options import Json, talks_to_server
-from cloche.cli.readiness import PATH, WAIT_SECONDS, NoWait, Timeout, endpoint_path, wait_until_ready
+from cloche.cli.readiness import WAIT_SECONDS, NoWait, Timeout, wait_until_ready
 
 Name = Annotated[str, typer.Argument(help="Name of the endpoint.", show_default=False)]
 
@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 def list_endpoints(server: Server, json: Json = False) -> None:
     """List endpoints with their state and served entities."""
-    answer = server.get(PATH)
+    answer = server.get(ENDPOINTS)
     if json:
         output.data(answer)
         return
@@ -72,7 +72,7 @@ def create(
     if len(documents.bodies) != 1:
         raise Failure(f"{file}: holds {len(documents.bodies)} endpoints, not one: use `cloche apply`", exits.USAGE)
     try:
-        made = server.post(PATH, documents.bodies[0])
+        made = server.post(ENDPOINTS, documents.bodies[0])
     except Refused as refused:
         if not refused.faults:
             raise

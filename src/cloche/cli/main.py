@@ -54,15 +54,15 @@ def app() -> typer.Typer:
     serve.add_to(root)
     chat.add_to(root)
     query.add_to(root)
+    apply.add_to(root)
     doctor.add_to(root)
+    endpoint.add_to(root)
+    models.add_to(root)
     token.add_to(root)
     people.add_to(root)
     permission.add_to(root)
     secret.add_to(root)
     audit.add_to(root)
-    endpoint.add_to(root)
-    apply.add_to(root)
-    models.add_to(root)
     db.add_to(root)
     return root
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import typer
 
-from cloche.cli import endpoint, output
-from cloche.cli.client import Server
+from cloche.cli import output
+from cloche.cli.client import Server, endpoint_path
 from cloche.cli.options import Json, talks_to_server
 
 PATH = "/api/2.0/permissions/serving-endpoints"
@@ -100,7 +100,7 @@ def _who(user: str | None, group: str | None, service_principal: str | None) -> 
 
 
 def _path(server: Server, name: str) -> str:
-    found = server.get(f"{endpoint.PATH}/{quote(name, safe='')}")
+    found = server.get(endpoint_path(name))
     return f"{PATH}/{quote(str(found['id']), safe='')}"
 
 

@@ -5,26 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
 from cloche.cli import output
-from cloche.cli.client import Server
+from cloche.cli.client import Server, endpoint_path
 from cloche.cli.exits import Failure
 
 POLL_SECONDS = 0.5
 WAIT_SECONDS = 600
 
-PATH = "/api/2.0/serving-endpoints"
-
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until the endpoint is ready.")]
 Timeout = Annotated[int, typer.Option(min=1, help="Longest wait, in seconds.")]
-
-
-def endpoint_path(name: str, below: str = "") -> str:
-    """The path of an endpoint in the API, or of something below it."""
-    return f"{PATH}/{quote(name, safe='')}{below}"
 
 
 def wait_until_ready(server: Server, names: Iterable[str], seconds: int, settled: Iterable[str] = ()) -> None:

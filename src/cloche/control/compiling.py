@@ -69,13 +69,13 @@ class Compiler:
         )
         return Compiled(snapshot, faults)
 
-    def check(self, endpoint: Endpoint, version: Version, sealed: Iterable[tuple[str, str, bytes]]) -> None:
-        """See that a version of external models could be bound.  Raises InvalidSettings.
+    def bound(self, endpoint: Endpoint, version: Version, sealed: Iterable[tuple[str, str, bytes]]) -> CompiledEndpoint:
+        """A version of external models, bound.  Raises InvalidSettings.
 
         `sealed`: (scope, key, value) of the secrets that it refers to.
         """
         secrets = {(scope, key): value for scope, key, value in sealed}
-        compile_endpoint(endpoint, version.configuration, self._bindings(secrets))
+        return compile_endpoint(endpoint, version.configuration, self._bindings(secrets))
 
     def _endpoint(
         self, endpoint: Endpoint, secrets: Mapping[tuple[str, str], bytes], faults: Faults

@@ -30,6 +30,7 @@ from cloche.domain.endpoint import (
 )
 from cloche.domain.errors import AlreadyExists, EndpointNotFound, InvalidFields, QuotaExceeded
 from cloche.providers.base import InvalidSettings
+from cloche.snapshot import CompiledEndpoint, Target
 from cloche.store.work import Work, references_in
 from cloche.wire.serving import create_body
 
@@ -41,6 +42,13 @@ CONFIG = "config."
 
 class _Undone(Exception):
     """Ends a change that is not to be kept."""
+
+
+class Rehearsal:
+    """A change that is made only to see what it would be.  `targets`: the external entities, ready to be called."""
+
+    def __init__(self) -> None:
+        self.targets: list[Target] = []
 
 
 @contextmanager
@@ -89,7 +97,7 @@ class EndpointChanges:
             raise AlreadyExists(f"An endpoint named '{declaration.name}' exists already: choose another name.")
         # Of Databricks' two limits this one is kept.  The other, 50 changes in five minutes, protects a shared service
         # from its tenants; here it would only stand in the way of whoever brings a whole configuration.
-        if len(work.endpoints.all()) >= MAX_ENDPOINTS:
+        if work.endpoints.count() >= MAX_ENDPOINTS:
             raise QuotaExceeded(f"There are {MAX_ENDPOINTS} endpoints already: delete one first.")
         now = self._now_ms()
         endpoint = Endpoint(
@@ -137,6 +145,11 @@ class EndpointChanges:
         """The configuration as it would be kept: with references in place of plaintext.  InvalidFields."""
         return keep_plaintext(work, self._publisher.store.sealer, endpoint.id, configuration, self._now_ms())
 
+    def rehearse(self, work: Work, endpoint: Endpoint, rehearsal: Rehearsal | None) -> None:
+        """Put the targets of an endpoint of external models, which was just changed, into a rehearsal."""
+        if rehearsal is not None and endpoint.active is not None and not endpoint.active.configuration.local_models:
+            rehearsal.targets.extend(self._bound(work, endpoint, endpoint.active).targets.values())
+
     def _begin(self, work: Work, caller: Caller, endpoint: Endpoint, configuration: Configuration) -> Endpoint:
         now = self._now_ms()
         if endpoint.active is not None or endpoint.pending is not None:
@@ -159,11 +172,14 @@ class EndpointChanges:
             told = ((index, self._model_problem(entity.entity_name or "")) for index, entity in entities)
             _refuse((f"served_entities[{index}].entity_name", why) for index, why in told if why is not None)
             return
-        places = [place for entity in version.configuration.entities for place in references_in(entity.external_model)]
         try:
-            self._publisher.compiler.check(endpoint, version, work.secrets.sealed(places))
+            self._bound(work, endpoint, version)
         except InvalidSettings as error:
             _refuse(error.problems)
+
+    def _bound(self, work: Work, endpoint: Endpoint, version: Version) -> CompiledEndpoint:
+        places = [place for entity in version.configuration.entities for place in references_in(entity.external_model)]
+        return self._publisher.compiler.bound(endpoint, version, work.secrets.sealed(places))
 
 
 def _refuse(problems: Iterable[tuple[str, str]]) -> None:

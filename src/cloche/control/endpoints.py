@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cloche.control.endpoint_changes import CONFIG, EndpointChanges, change, named, told_at
+from cloche.control.endpoint_changes import CONFIG, EndpointChanges, Rehearsal, change, named, told_at
 from cloche.control.publish import Publisher
 from cloche.domain import rollout
 from cloche.domain.access import Caller
@@ -27,13 +27,15 @@ class Endpoints:
         self._now_ms = now_ms
         self._changes = EndpointChanges(publisher, now_ms, model_problem)
 
-    def create(self, caller: Caller, declaration: Declaration, *, dry_run: bool = False) -> Endpoint:
-        """A new endpoint.  `dry_run`: what it would be, and nothing is changed.
+    def create(self, caller: Caller, declaration: Declaration, *, rehearsal: Rehearsal | None = None) -> Endpoint:
+        """A new endpoint.  With a rehearsal: what it would be, and nothing is changed.
 
         Raises AlreadyExists, QuotaExceeded, InvalidFields, PermissionDenied for a secret that the caller may not read.
         """
-        with change(self._publisher, keep=lambda: not dry_run) as work:
-            return self._changes.make(work, caller, declaration)
+        with change(self._publisher, keep=lambda: rehearsal is None) as work:
+            endpoint = self._changes.make(work, caller, declaration)
+            self._changes.rehearse(work, endpoint, rehearsal)
+            return endpoint
 
     def update(
         self,
@@ -42,22 +44,25 @@ class Endpoints:
         configuration: Configuration,
         *,
         expected: int | None = None,
-        dry_run: bool = False,
+        rehearsal: Rehearsal | None = None,
     ) -> Endpoint:
-        """The endpoint with a new version of its configuration.  `dry_run`: what it would be, and nothing is changed.
+        """The endpoint with a new version of its configuration.  With a rehearsal: what it would be, and nothing is
+        changed.
 
         `expected`: the version that the caller believes to be in force; Conflict if another is, and while an update is
         under way.  Raises EndpointNotFound, InvalidFields with paths below the configuration, PermissionDenied.
         """
         below = told_at(lambda path: path.removeprefix(CONFIG))
-        with below, change(self._publisher, keep=lambda: not dry_run) as work:
+        with below, change(self._publisher, keep=lambda: rehearsal is None) as work:
             endpoint = named(work, name)
             if expected is not None and expected != endpoint.newest.number:
                 raise Conflict(
                     f"config_version: version {endpoint.newest.number} of the endpoint '{name}' is in force, "
                     f"not {expected}: look at it, then try again."
                 )
-            return self._changes.reconfigure(work, caller, endpoint, configuration, "endpoint.update")
+            changed = self._changes.reconfigure(work, caller, endpoint, configuration, "endpoint.update")
+            self._changes.rehearse(work, changed, rehearsal)
+            return changed
 
     def change_properties(
         self, caller: Caller, name: str, action: str, changed: Callable[[Properties], Properties]

@@ -27,6 +27,7 @@ class Publisher:
         self._store = store
         self._compiler = compiler
         self._one_at_a_time = threading.Lock()
+        self._away = False
         self.published: list[Callable[[Snapshot], None]] = []
 
     @property
@@ -59,14 +60,18 @@ class Publisher:
     def refresh(self) -> None:
         """Put the newest state in force, if it is not.  Raises StoreUnreachable."""
         with self._one_at_a_time:
-            with self._store.read() as work:
-                if work.revision() == self._slot.current().revision:
-                    return
-                state = work.state()
-            self._swap(self._compiler.compile(state, self._slot.current()).snapshot)
+            state = self._newest()
+            if state is not None:
+                self._swap(self._compiler.compile(state, self._slot.current()).snapshot)
 
     def catch_up(self) -> None:
-        """As `refresh`; what is in force stays so while the database does not answer."""
+        """As `refresh`; what is in force stays so while the database does not answer.
+
+        It is not asked here before `refresh` has found it again: a server that is gone without a word costs whoever
+        asks some seconds, and requests that need no database must not wait for it.
+        """
+        if self._away:
+            return
         try:
             self.refresh()
         except StoreUnreachable:
@@ -81,6 +86,17 @@ class Publisher:
         """Compile the state in force again: what it is bound to has changed."""
         with self._one_at_a_time:
             self._swap(self._compiler.compile(self._slot.current().state, self._slot.current()).snapshot)
+
+    def _newest(self) -> State | None:
+        """The newest state; None if it is in force."""
+        try:
+            with self._store.read() as work:
+                state = None if work.revision() == self._slot.current().revision else work.state()
+        except StoreUnreachable:
+            self._away = True
+            raise
+        self._away = False
+        return state
 
     def _refuse_new_faults(self, candidate: Compiled) -> None:
         serving = self._slot.current().endpoints

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from cloche.control.audit import Audit
@@ -21,7 +21,8 @@ from cloche.domain.endpoint import Endpoint
 from cloche.domain.errors import Problem
 from cloche.gateway.admission import Admission
 from cloche.gateway.figures import HostFigures
-from cloche.snapshot import Grant, LocalModels, Snapshot
+from cloche.gateway.probe import Outcome
+from cloche.snapshot import Grant, LocalModels, Snapshot, Target
 from cloche.wire.serving import EndpointStatus
 
 MAX_BODY = 4 * 1024 * 1024
@@ -89,6 +90,7 @@ class Context(NamedTuple):
     endpoints: Endpoints
     versions: Versions
     configurations: Configurations
+    probe: Callable[[Sequence[Target]], list[Outcome]]
 
     def base_url(self, request: ControlRequest) -> str:
         """How clients reach the server, without a trailing slash."""

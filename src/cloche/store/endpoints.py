@@ -61,6 +61,10 @@ class EndpointTable:
         rows = self._connection.execute(select(endpoints).order_by(endpoints.c.created_at, endpoints.c.name))
         return [_endpoint(row, found) for row in rows]
 
+    def count(self) -> int:
+        """How many there are."""
+        return int(self._connection.execute(select(func.count()).select_from(endpoints)).scalar_one())
+
     def remove(self, endpoint_id: str) -> bool:
         """Forget an endpoint with its versions, build log and permissions; whether it was there."""
         for owned in (versions, build_log, permissions):

@@ -37,7 +37,7 @@ class SqliteFile:
         self.path = path
         self.engine: Engine = create_engine(
             "sqlite://",
-            creator=lambda: _connect(path, "ro" if read_only else "rw"),
+            creator=lambda: look(path) if read_only else _connect(path, "mode=rw"),
             poolclass=QueuePool,
             pool_timeout=BUSY_SECONDS,
         )
@@ -87,7 +87,7 @@ class DataVersion:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._connection = _connect(path, "rw")
+            self._connection = _connect(path, "mode=rw")
         except sqlite3.Error as error:
             raise Lost from error
 
@@ -103,11 +103,18 @@ class DataVersion:
         self._connection.close()
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def look(path: Path) -> sqlite3.Connection:
+    """A connection that leaves everything as it is.  Raises sqlite3.Error."""
+    # Even to read, SQLite makes the files that processes share; where there are none, nobody uses the database now.
+    in_use = Path(f"{path}-wal").exists()
+    return _connect(path, "mode=ro" if in_use else "mode=ro&immutable=1")
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
     """A connection to a file that is there: one that was taken away is not made again, empty, under a server."""
     # Without an isolation level, because the driver would open transactions late and none at all for tables.
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
+        f"{path.absolute().as_uri()}?{how}",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,

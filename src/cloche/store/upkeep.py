@@ -15,6 +15,7 @@ from cloche.store import snapshot_file
 from cloche.store.database import FILE, NEWEST
 from cloche.store.errors import StoreUnusable
 from cloche.store.home_lock import HomeLock
+from cloche.store.sqlite import look
 
 
 def backup(home: Path, target: Path) -> None:
@@ -48,7 +49,7 @@ def restore(home: Path, source: Path, now_ms: int) -> Path | None:
 
 def flaws(path: Path) -> list[str]:
     """What SQLite finds wrong with a file; it is not changed.  Raises StoreUnusable if it is no database."""
-    with _saying(path), closing(_open(path)) as connection:
+    with _saying(path), closing(look(path)) as connection:
         found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)")]
     return [] if found == ["ok"] else found
 
@@ -59,7 +60,7 @@ def _check_copy(path: Path) -> None:
     found = flaws(path)
     if found:
         raise StoreUnusable(f"{path} is damaged: {'; '.join(found)}")
-    with closing(_open(path)) as connection:
+    with closing(look(path)) as connection:
         named = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
         at = connection.execute("SELECT version_num FROM alembic_version").fetchone() if named else None
     if at is None:
@@ -76,7 +77,7 @@ def _copy(source: Path, target: Path) -> None:
     draft.unlink(missing_ok=True)
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        with closing(_open(source)) as original, closing(sqlite3.connect(draft)) as copy:
+        with closing(_reader(source)) as original, closing(sqlite3.connect(draft)) as copy:
             original.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # one file, which can be read where nothing can be written
         with draft.open("rb") as file:
@@ -102,7 +103,8 @@ def _set_aside(path: Path, now_ms: int) -> Path:
     return aside
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _reader(path: Path) -> sqlite3.Connection:
+    # Not by `look`, because a server may start while the copy is made.
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
 
 

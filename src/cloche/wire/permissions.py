@@ -16,6 +16,11 @@ from cloche.domain.errors import InvalidFields
 LevelName = Literal["CAN_VIEW", "CAN_QUERY", "CAN_MANAGE"]
 
 _FIELDS = {Kind.USER: "user_name", Kind.GROUP: "group_name", Kind.SERVICE_PRINCIPAL: "service_principal_name"}
+_NAMES: dict[Level, LevelName] = {
+    Level.CAN_VIEW: "CAN_VIEW",
+    Level.CAN_QUERY: "CAN_QUERY",
+    Level.CAN_MANAGE: "CAN_MANAGE",
+}
 _DESCRIPTIONS = {
     Level.CAN_VIEW: "Can see the endpoint.",
     Level.CAN_QUERY: "Can see and query the endpoint.",
@@ -100,11 +105,11 @@ def entries(body: SetPermissions) -> list[Entry]:
 
 def document(endpoint_id: str, levels: Iterable[Shown]) -> ObjectPermissions:
     """The access control list of an endpoint: the direct levels, and the inherited one of the administrators."""
-    inherited = Permission("CAN_MANAGE", inherited=True, inherited_from_object=["/serving-endpoints/"])
+    inherited = Permission(_NAMES[Level.CAN_MANAGE], inherited=True, inherited_from_object=["/serving-endpoints/"])
     listed = []
     of_admins = [inherited]
     for each in levels:
-        direct = Permission(each.level.name, inherited=False)
+        direct = Permission(_NAMES[each.level], inherited=False)
         if each.kind is Kind.GROUP and each.name == ADMINS:
             of_admins.insert(0, direct)
             continue

@@ -6,10 +6,11 @@ from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
+from cloche.control.endpoint_changes import Rehearsal
 from cloche.control.provider_forms import PROVIDER_FORMS
 from cloche.domain.access import Level, level_of
 from cloche.domain.endpoint import Endpoint, Properties
-from cloche.domain.errors import InvalidFields, NotSupported
+from cloche.domain.errors import InvalidFields, InvalidParameter, NotSupported
 from cloche.gateway import routing
 from cloche.http.answers import flag, json
 from cloche.http.context import Answer, Context, ControlRequest
@@ -17,6 +18,10 @@ from cloche.http.route import Needs, Row
 from cloche.wire import gateway_config, oauth, serving, serving_input, serving_reading
 from cloche.wire.endpoint_openapi import endpoint_openapi
 
+PROBE = (
+    "probe",
+    "`true`, with `dry_run`: send a short chat call through each external model, and tell what came of it",
+)
 DRY_RUN = ("dry_run", "`true`: check everything and tell what would be, and change nothing")
 
 
@@ -39,8 +44,14 @@ def get_endpoint(context: Context, request: ControlRequest) -> Answer:
 
 def document(context: Context, request: ControlRequest, endpoint: Endpoint, level: Level = Level.CAN_MANAGE) -> Answer:
     """An endpoint as its caller sees it, who has that level on it."""
+    return json(_shown(context, request, endpoint, level))
+
+
+def _shown(
+    context: Context, request: ControlRequest, endpoint: Endpoint, level: Level = Level.CAN_MANAGE
+) -> dict[str, Any]:
     viewer = serving.Viewer(level.name, context.base_url(request), oauth.authorization_details(endpoint.id))
-    return json(serving.endpoint_document(endpoint, context.status(endpoint), viewer))
+    return serving.endpoint_document(endpoint, context.status(endpoint), viewer)
 
 
 def get_openapi(context: Context, request: ControlRequest) -> Answer:
@@ -64,8 +75,26 @@ def create_pt_endpoint(context: Context, request: ControlRequest) -> Answer:
 
 def _create(context: Context, request: ControlRequest, kind: Any) -> Answer:
     declaration = serving_reading.read_endpoint(serving_reading.parsed(request.body), PROVIDER_FORMS, kind)
-    endpoint = context.endpoints.create(request.caller, declaration, dry_run=flag(request, "dry_run"))
-    return document(context, request, endpoint)
+    rehearsal = _rehearsal(request)
+    endpoint = context.endpoints.create(request.caller, declaration, rehearsal=rehearsal)
+    return _rehearsed(context, request, endpoint, rehearsal)
+
+
+def _rehearsal(request: ControlRequest) -> Rehearsal | None:
+    """A dry run, if that is wanted."""
+    if flag(request, "dry_run"):
+        return Rehearsal()
+    if flag(request, "probe"):
+        raise InvalidParameter("probe: goes with dry_run=true only")
+    return None
+
+
+def _rehearsed(context: Context, request: ControlRequest, endpoint: Endpoint, rehearsal: Rehearsal | None) -> Answer:
+    """The endpoint that is or would be, and what came of the probes if they are wanted."""
+    shown = _shown(context, request, endpoint)
+    if rehearsal is not None and flag(request, "probe"):
+        shown["probes"] = context.probe(rehearsal.targets)
+    return json(shown)
 
 
 def delete_endpoint(context: Context, request: ControlRequest) -> Answer:
@@ -82,20 +111,18 @@ def update_config(context: Context, request: ControlRequest) -> Answer:
     configuration, expected = serving_reading.read_configuration(body, PROVIDER_FORMS, newest.configuration)
     if expected is None and configuration.entities is newest.configuration.entities:
         expected = newest.number  # only the traffic changes, and that of the entities which were looked at
-    endpoint = context.endpoints.update(
-        request.caller, name, configuration, expected=expected, dry_run=flag(request, "dry_run")
-    )
-    return document(context, request, endpoint)
+    rehearsal = _rehearsal(request)
+    endpoint = context.endpoints.update(request.caller, name, configuration, expected=expected, rehearsal=rehearsal)
+    return _rehearsed(context, request, endpoint, rehearsal)
 
 
 def update_pt_config(context: Context, request: ControlRequest) -> Answer:
     """The same for an endpoint with provisioned throughput."""
     body = serving_reading.parsed(request.body)
     configuration = serving_reading.read_pt_configuration(body, PROVIDER_FORMS)
-    dry_run = flag(request, "dry_run")
-    return document(
-        context, request, context.endpoints.update(request.caller, request.path["name"], configuration, dry_run=dry_run)
-    )
+    rehearsal = _rehearsal(request)
+    endpoint = context.endpoints.update(request.caller, request.path["name"], configuration, rehearsal=rehearsal)
+    return _rehearsed(context, request, endpoint, rehearsal)
 
 
 # ---------------------------------------------------------------- properties, which change at once
@@ -182,7 +209,7 @@ ROUTES = (
         create_endpoint,
         "serving_endpoints.create",
         serving_input.CreateEndpoint,
-        query=(DRY_RUN,),
+        query=(DRY_RUN, PROBE),
     ),
     Row(
         "POST",
@@ -191,7 +218,7 @@ ROUTES = (
         create_pt_endpoint,
         "serving_endpoints.create_provisioned_throughput_endpoint",
         serving_input.CreatePtEndpoint,
-        query=(DRY_RUN,),
+        query=(DRY_RUN, PROBE),
     ),
     Row("GET", _ONE, Needs.VIEW, get_endpoint, "serving_endpoints.get"),
     Row("DELETE", _ONE, Needs.MANAGE, delete_endpoint, "serving_endpoints.delete"),
@@ -203,7 +230,7 @@ ROUTES = (
         update_config,
         "serving_endpoints.update_config",
         serving_input.ConfigInput,
-        query=(DRY_RUN,),
+        query=(DRY_RUN, PROBE),
     ),
     Row(
         "PUT",
@@ -212,7 +239,7 @@ ROUTES = (
         update_pt_config,
         "serving_endpoints.update_provisioned_throughput_endpoint_config",
         serving_input.UpdatePtConfig,
-        query=(DRY_RUN,),
+        query=(DRY_RUN, PROBE),
     ),
     Row(
         "PUT",

@@ -18,7 +18,8 @@ async def health(context: Context, request: ControlRequest) -> Answer:
 
 async def ready(context: Context, request: ControlRequest) -> Answer:
     """Whether a query would work: 503 as long as an endpoint cannot serve.  How many, but no names: anybody may ask."""
-    endpoints = [compiled.endpoint for compiled in context.snapshot().endpoints.values()]
+    # One that never served is its maker's affair: a mistake of theirs must not take this server out of a cluster.
+    endpoints = [each.endpoint for each in context.snapshot().endpoints.values() if each.endpoint.active is not None]
     waiting = sum(not context.status(endpoint).ready for endpoint in endpoints)
     if not waiting:
         return json({"status": "ok", "not_ready": 0})

@@ -1,0 +1,80 @@
+"""The figures of an endpoint, as scrapers and the Databricks SDK read them from a live server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from databricks.sdk import WorkspaceClient
+
+from .live import TOKEN, Live, invocations, wait_until
+from .provider import Provider
+
+SAMPLE = re.compile(r'(\w+)\{endpoint_name="([^"]*)",endpoint_id="([0-9a-f]{32})"(?:,le="([^"]+)")?\} (\S+) (\d{13})')
+
+
+@pytest.fixture(scope="module")
+def server(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server of two workers in front of the scripted provider."""
+    folder: Path = tmp_path_factory.mktemp("metrics")
+    config = folder / "endpoints.json"
+    config.write_text(json.dumps(provider.endpoints()))
+    running = Live(folder, "--config", str(config), "--no-default-endpoint", "--workers", "2")
+    yield running
+    running.stop()
+
+
+def samples(text: str) -> dict[str, float]:
+    """Every sample by its name, and a bucket by its name and bound.  Any other line is a comment."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("# "):
+            continue
+        matched = SAMPLE.fullmatch(line)
+        assert matched, line
+        name, _, _, bound, value, _ = matched.groups()
+        found[name if bound is None else f"{name} {bound}"] = float(value)
+    return found
+
+
+def figures(server: Live, endpoint: str) -> dict[str, float]:
+    """An endpoint's figures."""
+    reply = server.request("GET", f"/api/2.0/serving-endpoints/{endpoint}/metrics")
+    assert reply.status == 200
+    assert reply.headers["content-type"].startswith("text/plain")
+    return samples(reply.body.decode())
+
+
+def test_the_figures_are_those_of_all_workers(server: Live) -> None:
+    """Whichever worker is asked tells the calls of all of them."""
+    for _ in range(12):
+        assert server.ask("echo").status == 200
+    assert server.request("POST", invocations("echo"), {"messages": 7}).status == 400
+    for _ in range(2):
+        server.ask("failing")
+    for _ in range(6):  # each may be answered by another worker
+        wait_until(lambda: figures(server, "echo")["request_count_total"] == 13, "all calls")
+    echo, failing = figures(server, "echo"), figures(server, "failing")
+    assert (echo["request_4xx_count_total"], echo["request_5xx_count_total"]) == (1, 0)
+    assert (failing["request_count_total"], failing["request_5xx_count_total"]) == (2, 2)
+    assert echo["request_latency_ms_count"] == echo["request_latency_ms_bucket +Inf"] == 13
+    assert 0 < echo["mem_usage_percentage"] < 100
+    assert 0 <= echo["cpu_usage_percentage"] <= 100
+
+
+def test_the_sdk_reads_them(server: Live) -> None:
+    """The SDK's `export_metrics` gives the text."""
+    client = WorkspaceClient(host=server.url, token=TOKEN)
+    contents = client.serving_endpoints.export_metrics("echo").contents
+    assert contents is not None
+    assert "request_count_total" in samples(contents.read().decode())
+
+
+def test_only_who_may_see_an_endpoint_gets_its_figures(server: Live) -> None:
+    """Without a token there are no figures, and none of what does not exist."""
+    assert server.request("GET", "/api/2.0/serving-endpoints/echo/metrics", token=None).status == 401
+    missing = server.request("GET", "/api/2.0/serving-endpoints/nobody/metrics")
+    assert (missing.status, missing.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
