@@ -10,7 +10,7 @@ from databricks.sdk.errors.platform import ERROR_CODE_MAPPING, STATUS_CODE_MAPPI
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS
 
 from cloche.domain import errors
-from cloche.domain.errors import CallerFault, OurFault, Problem, ProviderFault, ProviderRefused
+from cloche.domain.errors import CallerFault, Conflict, OurFault, Problem, ProviderFault, ProviderRefused
 
 FAMILIES = (CallerFault, ProviderFault, OurFault)
 DRAWN = {
@@ -53,28 +53,32 @@ def test_each_leaf_is_as_it_is_drawn(leaf: type[Problem]) -> None:
 
 NOT_REBUILT = {
     "ProviderBroken": "no code stands for 502: MLflow shows 500, and retries both",
+    "QuotaExceeded": "the documented code of a full scope; no method of MLflow's client leads to it",
     "RequestTimeout": "no code stands for 408: MLflow shows 504, which says the same; no such client is that slow",
 }
 """Leaves whose status no code brings back, with the reason."""
+
+UNKNOWN_TO_SDK = {"ProviderBroken", "RequestTimeout"}
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.__name__)
 def test_mlflow_rebuilds_our_status(leaf: type[Problem]) -> None:
     """MLflow throws the status away and rebuilds it from the code: it must come out the same."""
-    assert leaf.code in ERROR_CODE_TO_HTTP_STATUS
-    assert (ERROR_CODE_TO_HTTP_STATUS[leaf.code] == leaf.status) is (leaf.__name__ not in NOT_REBUILT)
+    assert (ERROR_CODE_TO_HTTP_STATUS.get(leaf.code) == leaf.status) is (leaf.__name__ not in NOT_REBUILT)
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.__name__)
 def test_the_databricks_sdk_has_an_exception_of_its_own(leaf: type[Problem]) -> None:
     """The SDK finds an exception by our code or by our status."""
-    assert (leaf.code in ERROR_CODE_MAPPING or leaf.status in STATUS_CODE_MAPPING) is (leaf.__name__ not in NOT_REBUILT)
+    known = leaf.code in ERROR_CODE_MAPPING or leaf.status in STATUS_CODE_MAPPING
+    assert known is (leaf.__name__ not in UNKNOWN_TO_SDK)
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.__name__)
 def test_no_status_is_one_that_clients_misread(leaf: type[Problem]) -> None:
-    """422 is retried by MLflow as a 500 and 409 by the OpenAI client: neither is ever sent."""
-    assert leaf.status not in (409, 413, 422)
+    """422 is retried by MLflow as a 500 and 409 by the OpenAI client: neither is ever sent, but for changes of
+    endpoints, which that client does not make and for which 409 is the documented answer."""
+    assert leaf.status not in (409, 413, 422) or leaf is Conflict
 
 
 def test_words_and_a_time_to_return() -> None:

@@ -77,8 +77,14 @@ def _operation(row: Row, schemas: dict[int, dict[str, Any]]) -> dict[str, Any]:
         "summary": " ".join(summary.split()),
         "description": f"Needs {row.needs.value}.",
         "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in _names(row.path)),
-            *({"name": name, "in": "query", "description": what, "schema": {"type": "string"}} for name, what in row.query),
+            *(
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                for name in _names(row.path)
+            ),
+            *(
+                {"name": name, "in": "query", "description": what, "schema": {"type": "string"}}
+                for name, what in row.query
+            ),
         ],
         "security": [] if row.needs is Needs.PUBLIC else [{"token": []}],
         "responses": _responses(row, schemas),
