@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,3 +74,10 @@ def relaying_client(relaying: Live) -> Iterator[OpenAI]:
     """The same in front of the scripted provider; it gives up at the first failure."""
     with OpenAI(api_key=TOKEN, base_url=f"{relaying.url}/serving-endpoints", max_retries=0) as client:
         yield client
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path is short enough for the sockets of engines to be in a home below it."""
+    with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as folder:
+        yield Path(folder)

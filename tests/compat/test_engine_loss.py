@@ -21,9 +21,9 @@ LONG: dict[str, Any] = {"max_tokens": 3000, "logit_bias": {"2": -100}}
 
 
 @pytest.fixture
-def mortal(models_dir: Path, tmp_path: Path) -> Iterator[Live]:
+def mortal(models_dir: Path, short_path: Path) -> Iterator[Live]:
     """A server that a test may break."""
-    server = Live(tmp_path, "--endpoint", f"{ENDPOINT}={MODEL}", models=models_dir)
+    server = Live(short_path, "--endpoint", f"{ENDPOINT}={MODEL}", models=models_dir)
     yield server
     server.stop()
 

@@ -164,11 +164,11 @@ def test_a_new_endpoint_that_cannot_serve_says_why(server: Live, workspace: Work
     workspace.serving_endpoints.delete("stillborn")
 
 
-def test_an_idle_model_is_unloaded_and_everything_is_back_after_a_restart(stock: Path, tmp_path: Path) -> None:
+def test_an_idle_model_is_unloaded_and_everything_is_back_after_a_restart(stock: Path, short_path: Path) -> None:
     """A model that may scale to zero leaves memory and is loaded for the next call; a server that was killed leaves
     nothing that hinders the next one, which serves what this one served."""
     flags = ("--no-default-endpoint", "--engine-idle-seconds", "1", "--engine-context", "1024")
-    first = Live(tmp_path, *flags, models=stock)
+    first = Live(short_path, *flags, models=stock)
     try:
         create(first, "sleepy", entity(MODEL, sleeps=True))
         create(first, "awake", entity(TWIN))
@@ -185,7 +185,7 @@ def test_an_idle_model_is_unloaded_and_everything_is_back_after_a_restart(stock:
         first.stop()
     left = {each.name for each in (first.home / "run").iterdir()}
     assert left
-    second = Live(tmp_path, *flags, models=stock)
+    second = Live(short_path, *flags, models=stock)
     try:
         wait_until(lambda: second.ask("awake").status == 200, "the return")
         wait_until(lambda: second.ask("sleepy").status == 200, "the return")

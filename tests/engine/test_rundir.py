@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.engine.rundir import SOCKET, choose_run_dir, make_run_dir
+from cloche.engine.rundir import SOCKET, choose_run_dir, make_run_dir, run_parent
 
 
 @pytest.mark.parametrize("parent", ["run", "x" * 150, "日本語" * 12])
@@ -23,6 +23,19 @@ def test_a_socket_fits(tmp_path: Path, parent: str) -> None:
         (folder / SOCKET).unlink()
     finally:
         folder.rmdir()
+        folder.parent.rmdir()
+
+
+def test_the_place_of_a_long_home_is_always_the_same(tmp_path: Path) -> None:
+    """What a killed server has left is found again by the next one, and nobody else's folder is taken for it."""
+    home = tmp_path / ("x" * 150)
+    assert run_parent(home) == run_parent(home) != run_parent(tmp_path / ("y" * 150))
+    run_parent(home).symlink_to(tmp_path)
+    try:
+        with pytest.raises(OSError, match="somebody else"):
+            make_run_dir(choose_run_dir(home))
+    finally:
+        run_parent(home).unlink()
 
 
 def test_a_folder_that_is_there_is_not_taken(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from cloche.engine.options import EngineOptions
 from cloche.engine.progress import Phase
 from cloche.engine.pull import pull
 from cloche.engine.resident import Resident
+from cloche.engine.rundir import run_parent
 from cloche.engine.slots import Slots
 from cloche.engine.supervisor import Engine, State
 
@@ -226,5 +227,5 @@ class _Fetch:
 
 def _sweep(run_dir: Path) -> None:
     """Remove what the engines of a killed server have left.  The home's lock is held: no living one is among them."""
-    for leftover in run_dir.glob("engine-*"):
+    for leftover in run_parent(run_dir).glob("engine-*"):
         shutil.rmtree(leftover, ignore_errors=True)

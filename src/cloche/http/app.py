@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cloche.domain.errors import BadRequest, Problem, RouteNotFound
+from cloche.domain.errors import BadRequest, Problem, RouteNotFound, Unauthenticated
 from cloche.gateway.call import new_id
 from cloche.http.asgi_chat import AsgiChat
 from cloche.http.chat_paths import read_ask
@@ -72,6 +72,7 @@ class App:
             arrived, started = time.time(), time.perf_counter()
             request = _request(received)
             try:
+                await self._recognise(row, request)
                 request = request._replace(body=await _body(received))
                 request, answer = await self._answer(row, request)
             except Problem as error:
@@ -104,6 +105,14 @@ class App:
             return Response(answer.body, answer.status, headers, media_type=answer.media_type)
 
         return endpoint
+
+    async def _recognise(self, row: Row, request: ControlRequest) -> None:
+        """Turn strangers away before their body is read.  A token that this process does not know may be new."""
+        try:
+            recognise(request, row.needs, self._context.admission, self._context.snapshot())
+        except Unauthenticated:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._context.publisher.catch_up)
+            recognise(request, row.needs, self._context.admission, self._context.snapshot())
 
     async def _answer(self, row: Row, request: ControlRequest) -> tuple[ControlRequest, Answer]:
         """Let the caller in and have the handler answer: in the loop if it is a coroutine, else in a thread."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the control plane, made from the route table: the schemas are the types that the handlers read.
+"""The OpenAPI document of the control plane, made from the route table; its schemas are the types that handlers read.
 
 Served at `/openapi.json`.  Must not know what a route does beyond its row; chat paths are documented for each endpoint
 by `GET /api/2.0/serving-endpoints/{name}/openapi`.
