@@ -183,6 +183,9 @@ def test_mlflow_manages_endpoints(mlflow: Any, client: WorkspaceClient, provider
     assert mlflow.get_endpoint("managed")["id"] == made["id"]
     assert mlflow.update_endpoint_config("managed", entities)["config"]["config_version"] == 2
     assert mlflow.update_endpoint("managed", entities)["config"]["config_version"] == 3
+    read = mlflow.get_endpoint("managed")["config"]
+    read["traffic_config"]["routes"][0]["traffic_percentage"] = 100
+    assert mlflow.update_endpoint_config("managed", dict(read))["config"]["config_version"] == 4
     tags = {"tags": [{"key": "a", "value": "b"}]}
     assert mlflow.update_endpoint_tags("managed", {"add_tags": tags["tags"]}) == tags
     limits = {"rate_limits": [{"calls": 10, "key": "endpoint", "renewal_period": "minute"}]}

@@ -160,6 +160,15 @@ def test_every_route_lets_in_whom_it_declares(world: World, row: Row) -> None:
             endpoint_id = world.restore()  # what the next one would be asked about is gone
 
 
+def test_lists_have_what_may_be_seen(world: World) -> None:
+    """Both lists of endpoints name those on which the caller has a level, and no others."""
+    world.restore()
+    for who in ("stranger", "creator", "viewer", "in a group", "admin"):
+        models = [each["id"] for each in world.done("GET", "/serving-endpoints/models", who=who)["data"]]
+        endpoints = [each["name"] for each in world.done("GET", "/api/2.0/serving-endpoints", who=who)["endpoints"]]
+        assert models == endpoints == ([] if who in ("stranger", "creator") else [ENDPOINT]), who
+
+
 def test_nothing_is_public_by_accident() -> None:
     """The routes that need no token are these and no others."""
     public = {row.path for row in ROUTES if row.needs is Needs.PUBLIC}

@@ -155,7 +155,10 @@ def test_the_command_line_manages_secrets(server: Live) -> None:
 
 
 def test_the_master_key_is_replaced_under_a_live_server(tmp_path: Path, provider: Provider) -> None:
-    """Calls and secrets go on through a rotation; afterwards the new key alone opens the home, and the old does not."""
+    """Calls and secrets go on through a rotation; afterwards the new key alone opens the home, and the old does not.
+
+    Without the file a start is refused, too, and makes no other key.
+    """
     server = Live(tmp_path, "--no-default-endpoint")
     home = server.home
     file = home / "master.key"
@@ -190,3 +193,8 @@ def test_the_master_key_is_replaced_under_a_live_server(tmp_path: Path, provider
     assert failed.returncode == 1
     assert "the master key is not the one" in failed.stderr
     assert file.read_bytes() == old != new
+    file.unlink()
+    failed = subprocess.run(command, env=server.environ, capture_output=True, text=True, timeout=60, check=False)
+    assert failed.returncode == 1
+    assert "put the file back" in failed.stderr
+    assert not file.exists()

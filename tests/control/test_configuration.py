@@ -96,10 +96,12 @@ def test_an_update_under_way_gives_way(plane: Plane) -> None:
 
 
 def test_differences_are_told_by_name() -> None:
-    """Parts of a list are known by name, so that what moved is no difference, and by place where they have none."""
+    """Parts of a list are known by name, so that what moved differs in its order only, and by place without one."""
     first, second = {"name": "a", "x": 1}, {"name": "b"}
     assert differences([first, second], [second, first | {"x": 2}])[0].path == "[a].x"
     assert [each.path for each in differences({"l": [1, 2]}, {"l": [1, 3, 4]})] == ["l[1]", "l[2]"]
     assert [(each.path, each.before, each.after) for each in differences({"a": 1}, {"b": None})] == [("a", 1, None)]
     assert differences(None, first)[0].after == first
     assert differences({"a": [1]}, {"a": {}})[0].path == "a"
+    (moved,) = differences({"l": [first, second]}, {"l": [second, first]})
+    assert (moved.path, moved.before, moved.after) == ("l", ["a", "b"], ["b", "a"])

@@ -28,12 +28,12 @@ def written(folder: Path, value: object) -> Path:
 
 def test_files_and_settings_declare_endpoints(tmp_path: Path) -> None:
     """Bodies of a file come first, then models by name, of whose properties nothing is said."""
-    found = declared_endpoints(Declared(written(tmp_path, {"endpoints": [BODY]}), {"own": "small.v1"}))
+    found = declared_endpoints(Declared(written(tmp_path, {"endpoints": [BODY]}), {"own": "small.v1"})).endpoints
     assert [each.name for each in found] == ["chat", "own"]
     assert found[0].properties is not None
     assert found[1].properties is None
     assert found[1].configuration.entities[0].name == "small-v1"
-    assert declared_endpoints(Declared(None, {})) == []
+    assert declared_endpoints(Declared(None, {})).endpoints == []
 
 
 def test_every_fault_is_told_with_its_place(tmp_path: Path) -> None:
@@ -58,3 +58,14 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         declared_endpoints(Declared(tmp_path / "none.json", {}))
     with pytest.raises(InvalidConfiguration, match="must be an object"):
         declared_endpoints(Declared(written(tmp_path, [5]), {}))
+
+
+def test_a_later_fault_is_told_with_its_place(tmp_path: Path) -> None:
+    """What is found when the endpoints are applied is told at the file's line, or by the name that a setting gave."""
+    found = declared_endpoints(Declared(written(tmp_path, [BODY]), {"own": "small"}))
+    field = "config.served_entities[0].external_model.openai_config.openai_api_key"
+    assert found.told(0, field, "wrong").startswith(f"{tmp_path / 'endpoints.json'}:11: [0].{field}: wrong")
+    older = written(tmp_path, {"name": "chat", "config": {"served_models": [{"model_name": "small"}]}})
+    told = declared_endpoints(Declared(older, {})).told(0, "config.served_entities[0].entity_name", "wrong")
+    assert told == f"{older}:6: config.served_models[0].model_name: wrong"
+    assert found.told(1, "config.served_entities[0].entity_name", "wrong") == "endpoint 'own': wrong"

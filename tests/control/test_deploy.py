@@ -158,6 +158,21 @@ def test_a_host_takes_over_from_one_that_died(store: Store, models: Catalogue, t
     asyncio.run(main())
 
 
+def test_a_host_that_stops_leaves_its_work_to_others(store: Store, models: Catalogue, tmp_path: Path) -> None:
+    """The lease of a version that is being brought up ends with the host that held it, and not only with its time."""
+
+    async def main() -> None:
+        host = Host(store, models, tmp_path / "run")
+        host.endpoints.create(ANN, declared(MODEL))
+        async with host.deploying():
+            await asyncio.sleep(0.2)
+        assert host.bot.update is Update.IN_PROGRESS
+        with store.write(publish=False) as work:
+            assert work.endpoints.claim(host.bot.id, "somebody else", now_ms(), now_ms() + 1500)
+
+    asyncio.run(main())
+
+
 def test_a_host_without_the_engine_keeps_serving_what_it_has(
     database_url: str | None, models: Catalogue, tmp_path: Path
 ) -> None:

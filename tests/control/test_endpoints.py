@@ -200,3 +200,48 @@ def test_a_secret_in_use_cannot_be_broken(plane: Plane) -> None:
     with pytest.raises(InvalidParameter, match="could not be served any more"), plane.publisher.change() as work:
         work.secrets.remove_scope(f"cloche-endpoint-{made.id}")
     assert plane.publisher.current().endpoints["chat"].problem is None
+
+
+def test_a_kept_credential_goes_nowhere_else(plane: Plane) -> None:
+    """A manager keeps using a kept credential as it was given, and cannot have it sent to an address of their own."""
+    made = plane.create()
+    ann = add_user(plane.store, "ann")
+    assert made.active is not None
+    same = made.active.configuration
+    model = same.entities[0].external_model
+    assert model is not None
+
+    def elsewhere(**settings: str) -> ServedEntity:
+        return openai_entity(**{**model.settings, **settings})
+
+    plane.endpoints.update(ann, "chat", replace(same, entities=(replace(same.entities[0], name="gpt2"),), routes=()))
+    theft = configuration(elsewhere(openai_api_base="https://evil.example/v1"))
+    for rehearsal in (None, Rehearsal()):
+        with pytest.raises(InvalidFields, match="give it anew, as openai_api_key_plaintext") as caught:
+            plane.endpoints.update(ann, "chat", theft, rehearsal=rehearsal)
+        assert caught.value.details[0][0] == KEY
+    given = configuration(openai_entity(openai_api_key_plaintext="sk-own", openai_api_base="https://own.example/v1"))
+    assert plane.endpoints.update(ann, "chat", given).newest.number == 3
+    assert plane.versions.rollback(ann, "chat", 1).newest.number == 4
+    assert plane.endpoints.update(ADMIN, "chat", theft).newest.number == 5
+
+
+def test_traffic_is_divided_anew_without_reading_the_secrets(plane: Plane) -> None:
+    """A manager who may not read a secret may change all but what is sent where; that they are refused."""
+    with plane.publisher.change() as work:
+        work.secrets.add_scope(Scope("prod", None, NOW))
+        work.secrets.put("prod", "key", plane.store.sealer.seal(b"sk-prod", "secret prod/key"), NOW)
+    referred = {"openai_api_key": "{{secrets/prod/key}}"}
+    plane.create(configuration(openai_entity("a", **referred), openai_entity("b", **referred)))
+    ann = add_user(plane.store, "ann")
+    divided = configuration(openai_entity("b", **referred), openai_entity("c", **referred))
+    assert plane.endpoints.update(ann, "chat", divided).newest.number == 2
+    for changed in (
+        openai_entity("b", openai_api_base="https://evil.example/v1", **referred),
+        openai_entity("b", openai_organization="other", **referred),
+    ):
+        with pytest.raises(PermissionDenied, match="'ann' lacks READ on the secret scope 'prod'"):
+            plane.endpoints.update(ann, "chat", configuration(changed))
+    plane.endpoints.update(ADMIN, "chat", configuration(openai_entity("own", openai_api_key_plaintext="sk-own")))
+    with pytest.raises(PermissionDenied, match="lacks READ"):
+        plane.versions.rollback(ann, "chat", 1)

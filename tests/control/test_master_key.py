@@ -122,7 +122,7 @@ class Host:
 
     def __init__(self, home: Path, url: str | None) -> None:
         self.store: Store = open_store(home, master_keys(settings(home)), url)
-        follow_file(self.store.sealer, settings(home))
+        follow_file(self.store, settings(home))
         self.publisher: Publisher = publisher(self.store)
         self.scopes = SecretScopes(self.publisher, now_ms)
 
@@ -157,6 +157,44 @@ def test_a_key_is_replaced_while_processes_run(tmp_path: Path, database_url: str
     finally:
         first.store.close()
         second.store.close()
+
+
+def test_a_file_with_another_installations_key_is_refused(tmp_path: Path, database_url: str | None) -> None:
+    """A key that nothing is sealed with, in place of the one in use, seals nothing; what was sealed goes on opening."""
+    file = tmp_path / "master.key"
+    host = Host(tmp_path, database_url)
+    own = file.read_bytes()
+    host.scopes.create(ADMIN, "prod")
+    host.scopes.put(ADMIN, "prod", "key", b"value")
+    file.write_text(text(NEW))
+    with pytest.raises(CannotOpen, match="nothing here is sealed with"):
+        host.scopes.put(ADMIN, "prod", "key", b"other")
+    assert host.scopes.value(ADMIN, "prod", "key") == b"value"
+    file.write_bytes(own)
+    host.scopes.put(ADMIN, "prod", "key", b"other")
+    assert host.scopes.value(ADMIN, "prod", "key") == b"other"
+    host.store.close()
+
+
+def test_a_process_that_saw_no_step_of_a_rotation_goes_on(tmp_path: Path, database_url: str | None) -> None:
+    """One that knows only the key that is gone takes the new one, with which everything is sealed now.
+
+    Whether it is open already, or opens only now, as a worker does that began while the database did not answer.
+    """
+    file = tmp_path / "master.key"
+    first, second = Host(tmp_path, database_url), Host(tmp_path, database_url)
+    late = Store.unreached(tmp_path, existing_keys(file), first.store.sealed_token_key, database_url)
+    follow_file(late, settings(tmp_path))
+    first.scopes.create(ADMIN, "prod")
+    put_new_key_in_front(file)
+    first.rewrap()
+    keep_newest_key(file)
+    second.scopes.put(ADMIN, "prod", "key", b"value")
+    assert first.scopes.value(ADMIN, "prod", "key") == b"value"
+    late.open()
+    assert late.key == first.store.key
+    for store in (first.store, second.store, late):
+        store.close()
 
 
 def open_again(home: Path, url: str | None) -> Store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ from cloche.control.secret_references import place
 from cloche.domain.access import Token
 from cloche.domain.errors import InvalidParameter
 from cloche.snapshot import Snapshot
-from cloche.store.database import Store, open_store
+from cloche.store.database import Store, StoreUnreachable, open_store
 from databases import MASTER_KEYS
 
 from .installation import NOW, configuration, openai_entity, publisher, serve
@@ -113,3 +114,28 @@ def test_a_kept_state_is_served_as_it_was(made: Publisher) -> None:
     fresh.adopt(msgspec.structs.replace(state, revision=99))
     assert fresh.current().revision == 99
     assert fresh.current().endpoints["bot"].problem is None
+
+
+def test_while_the_database_is_away_changes_are_refused_at_once(
+    made: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come one after another, so none may wait for what is known to be gone; a refresh that succeeds ends it."""
+    before, asked = made.current(), []
+
+    def gone() -> NoReturn:
+        asked.append(1)
+        raise StoreUnreachable("gone", retry_after=5, summary="gone: no route")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(made.store, "_ensure_open", gone)
+        with pytest.raises(StoreUnreachable):
+            made.refresh()
+        made.catch_up()
+        with pytest.raises(StoreUnreachable) as caught, made.change():
+            pass
+        assert (caught.value.summary, caught.value.retry_after, len(asked)) == ("gone: no route", 5, 1)
+    assert made.current() is before
+    made.refresh()
+    with made.change() as work:
+        work.tokens.add(Token("a", "1", "", 1), b"d" * 32)
+    assert made.current().revision == before.revision + 1

@@ -65,7 +65,7 @@ def test_file_is_accepted(file: Block, tmp_path: Path) -> None:
     if path.suffix == ".toml":
         settings.load({"home": str(tmp_path)}, {})
         return
-    endpoints = declared_endpoints(Declared(path, {}))
+    endpoints = declared_endpoints(Declared(path, {})).endpoints
     for entity in (entity for endpoint in endpoints for entity in endpoint.configuration.entities):
         model = entity.external_model
         if model is not None:

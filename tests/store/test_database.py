@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cloche.control.health import database_state
 from cloche.domain.access import Token
+from cloche.domain.errors import InvalidParameter
 from cloche.store import migrate
 from cloche.store.database import NEWEST, Store, StoreUnreachable, StoreUnusable, database_at, open_store, revision
 from cloche.store.sealing import CannotOpen
@@ -107,6 +108,16 @@ def test_another_master_key_is_refused(tmp_path: Path, database_url: str | None)
     open_store(tmp_path, MASTER_KEYS, database_url).close()
     with pytest.raises(CannotOpen, match="master key"):
         open_store(tmp_path, [b"\x02" * 32], database_url)
+
+
+def test_what_the_database_cannot_keep_is_the_callers_fault(tmp_path: Path, postgres_url: str) -> None:
+    """PostgreSQL has no NUL in texts: who sends one is told so, whether it would be kept or looked for."""
+    store = open_store(tmp_path, MASTER_KEYS, postgres_url)
+    with pytest.raises(InvalidParameter, match="cannot be kept"), store.read() as work:
+        work.secrets.scope("\0")
+    with pytest.raises(InvalidParameter, match="cannot be kept"), store.write() as work:
+        work.tokens.add(Token("t", "1", "\0", 0), b"d" * 32)
+    store.close()
 
 
 def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path, database_url: str | None) -> None:
@@ -230,6 +241,17 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreUnusable, match="not a database"):
         open_store(tmp_path, MASTER_KEYS)
     assert "not a database" in str(database_state(tmp_path).problem)
+
+
+def test_a_file_that_is_damaged_under_a_server_is_away(tmp_path: Path) -> None:
+    """What was published goes on, as with a database that does not answer, and the log may say what it is."""
+    open_store(tmp_path, MASTER_KEYS).close()
+    store = open_store(tmp_path, MASTER_KEYS)
+    (tmp_path / "cloche.db").write_bytes(b"garbage " * 1000)
+    with pytest.raises(StoreUnreachable) as caught:
+        store.state()
+    assert "cannot be used as it is" in caught.value.summary
+    store.close()
 
 
 def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -85,6 +85,37 @@ def test_a_store_outlives_its_server(tmp_path: Path, server: Postgres) -> None:
     store.close()
 
 
+def test_a_server_that_stands_still_is_given_up(
+    tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its machine still acknowledges what is sent, and it keeps no limit of its own: the answer is waited for here, and
+    not for ever."""
+    monkeypatch.setattr("cloche.store.postgres.ANSWER_SECONDS", 1.0)
+    store = open_store(tmp_path, MASTER_KEYS, server.fresh())
+    try:
+        with pytest.raises(StoreUnreachable) as caught, store.read() as work, server.standing_still():
+            work.revision()
+        assert "no answer within 1 s" in caught.value.summary
+        with store.write() as work:
+            assert work.revision() == 2
+    finally:
+        store.close()
+
+
+def test_a_database_without_its_tables_is_away(tmp_path: Path, server: Postgres) -> None:
+    """As while a copy is restored: not a defect of ours, and it ends when the tables are there again."""
+    store = open_store(tmp_path, MASTER_KEYS, server.fresh())
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE revision RENAME TO aside")
+    with pytest.raises(StoreUnreachable) as caught:
+        store.state()
+    assert "cannot be used as it is" in caught.value.summary
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE aside RENAME TO revision")
+    assert store.state().revision == 1
+    store.close()
+
+
 def test_a_cut_in_the_middle_of_a_change_undoes_it(tmp_path: Path, server: Postgres) -> None:
     """The server goes while a change is under way: it is refused, and nothing of it is there afterwards."""
     store = open_store(tmp_path, MASTER_KEYS, server.fresh())

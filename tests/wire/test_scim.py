@@ -174,6 +174,7 @@ def test_single_values_are_changed() -> None:
         {"op": "add", "path": "members", "value": 5},
         {"op": "add", "path": "members", "value": [{"display": "x"}]},
         {"op": "replace", "path": "members[value eq '1']", "value": []},
+        {"op": "replace", "path": "members[value eq '1'].value", "value": {"a": 1}},
         {"op": "replace", "path": "members[value eq '8']", "value": {"value": "9"}},
         {"op": "remove", "path": "members[nick eq '8']"},
     ],

@@ -13,6 +13,7 @@ from cloche.control.provider_forms import PROVIDER_FORMS
 from cloche.domain.endpoint import Configuration, Route, Tag
 from cloche.domain.errors import BadRequest, InvalidFields
 from cloche.wire import gateway_config, serving_input, serving_reading
+from cloche.wire.older_words import in_words_of
 from cloche.wire.serving_reading import read_configuration, read_endpoint, read_endpoints, read_pt_configuration
 
 OPENAI = {
@@ -198,6 +199,55 @@ def test_traffic_alone_keeps_the_entities() -> None:
     assert faults(lambda: read_configuration({}, PROVIDER_FORMS, present)) == {
         "served_entities": "this field is required"
     }
+
+
+def test_traffic_alone_keeps_the_older_tables() -> None:
+    """An update of the traffic only does not forget an `auto_capture_config`; a new one takes its place."""
+    config = {"served_entities": [external()], "auto_capture_config": {"enabled": True}}
+    present = read_endpoint({"name": "chat", "config": config}, PROVIDER_FORMS).configuration
+    traffic = {"traffic_config": {"routes": [{"served_entity_name": "gpt-4", "traffic_percentage": 100}]}}
+    assert read_configuration(traffic, PROVIDER_FORMS, present)[0] == present
+    changed, _ = read_configuration(traffic | {"auto_capture_config": {"enabled": False}}, PROVIDER_FORMS, present)
+    assert changed.auto_capture_config == {"enabled": False}
+
+
+def test_faults_are_told_in_the_words_of_the_body() -> None:
+    """Who uses the older words is told of faults in them, and at the place where they stand."""
+    routes = [{"served_model_name": "x", "traffic_percentage": 100}]
+    older = {"served_models": [{"model_name": "m", "name": "a b"}], "traffic_config": {"routes": routes}}
+    expected = {"served_models[0].name", "traffic_config.routes[0].served_model_name"}
+    assert faults(lambda: read_configuration(older, PROVIDER_FORMS, EMPTY)).keys() == expected
+    assert create_faults({"name": "chat", "config": older}).keys() == {f"config.{path}" for path in expected}
+    with pytest.raises(InvalidFields) as caught, in_words_of({"endpoints": [{"config": older}]}):
+        raise InvalidFields([("endpoints[0].config.served_entities[0].entity_name", "is not here"), ("other", "x")])
+    assert [path for path, _ in caught.value.details] == ["endpoints[0].config.served_models[0].model_name", "other"]
+
+
+@pytest.mark.parametrize("names", [{}, {"served_entity_name": "gpt-4", "served_model_name": "b"}])
+def test_a_route_names_one_entity(names: dict[str, str]) -> None:
+    """A route without a name, or with two, is told so."""
+    traffic = {"routes": [names | {"traffic_percentage": 100}]}
+    config = {"served_entities": [external()], "traffic_config": traffic}
+    assert create_faults({"name": "chat", "config": config}).keys() == {"config.traffic_config.routes[0]"}
+
+
+def test_an_empty_body_is_an_empty_object() -> None:
+    """Clients that have nothing to say may send nothing."""
+    assert serving_reading.parsed(b"") == {}
+    assert "the body" in faults(lambda: gateway_config.read_ai_gateway(None, None))
+
+
+def test_what_was_read_can_be_sent_back() -> None:
+    """Fields that only answers have say nothing in a body, and of the two forms of entities the newer one counts; where
+    both were written by hand, that is a fault."""
+    written = {"creator": "ann", "creation_timestamp": 1, "state": {"deployment": "DEPLOYMENT_READY"}}
+    both: dict[str, Any] = {"served_entities": [LOCAL | written], "served_models": [{"model_name": "m"} | written]}
+    configuration, expected = read_configuration(both | {"config_version": 3}, PROVIDER_FORMS, EMPTY)
+    assert [entity.entity_name for entity in configuration.entities] == ["m"]
+    assert expected == 3
+    both = {"served_entities": [LOCAL], "served_models": [{"model_name": "m"}]}
+    assert "served_models" in faults(lambda: read_configuration(both, PROVIDER_FORMS, EMPTY))
+    assert both["served_models"], "a body is not changed by reading it"
 
 
 def test_provisioned_throughput_is_read() -> None:

@@ -89,6 +89,6 @@ def _apply(plan: Plan, publisher: Publisher) -> None:
 
 
 def _told(plan: Plan, field: str, what: str) -> str:
-    """A fault of `endpoints[INDEX].FIELD`, with the endpoint's name in place of its number."""
+    """A fault of `endpoints[INDEX].FIELD`, at its place in the files or settings."""
     index, _, path = field.removeprefix("endpoints[").partition("].")
-    return f"endpoint '{plan.endpoints[int(index)].name}': {path}: {what}"
+    return plan.declared.told(int(index), path, what)

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from cloche.control.declared import Declared, declared_endpoints
+from cloche.control.declared import Declared, DeclaredEndpoints, declared_endpoints
 from cloche.domain.endpoint import Declaration, ServedEntity
 from cloche.domain.errors import NotFound
 from cloche.domain.outbound import Timeouts
@@ -30,14 +30,19 @@ class CannotStart(Exception):
 
 
 class Plan(NamedTuple):
-    """What is to be served, and how, found to be sound.  `endpoints`: those declared for this start."""
+    """What is to be served, and how, found to be sound.  `declared`: the endpoints of this start."""
 
     settings: Settings
-    endpoints: list[Declaration]
+    declared: DeclaredEndpoints
     tls: TlsFiles | None
     upstream: UpstreamOptions
     catalogue: Catalogue
     model_problem: ModelProblem
+
+    @property
+    def endpoints(self) -> list[Declaration]:
+        """The endpoints declared for this start."""
+        return self.declared.endpoints
 
     @property
     def models(self) -> list[str]:
@@ -72,14 +77,18 @@ class Plan(NamedTuple):
 def make_plan(settings: Settings) -> Plan:
     """Check everything that can be checked.  Raises CannotStart, InvalidConfiguration or SettingsError."""
     catalogue = Catalogue(settings.models_path)
-    endpoints = _endpoints(settings)
+    declared = _declared(settings)
     model_problem = _model_problem(catalogue)
-    for endpoint, entity in _entities(endpoints):
-        problem = None if entity.entity_name is None else model_problem(entity.entity_name)
-        if problem is not None:
-            raise CannotStart(f"endpoint '{endpoint.name}': {problem}")
-    upstream = _upstream_options(settings, endpoints)
-    return Plan(settings, endpoints, _tls(settings), upstream, catalogue, model_problem)
+    missing = [
+        declared.told(number, f"config.served_entities[{index}].entity_name", problem)
+        for number, endpoint in enumerate(declared.endpoints)
+        for index, entity in enumerate(endpoint.configuration.entities)
+        if entity.entity_name is not None and (problem := model_problem(entity.entity_name)) is not None
+    ]
+    if missing:
+        raise CannotStart("\n".join(missing))
+    upstream = _upstream_options(settings, declared.endpoints)
+    return Plan(settings, declared, _tls(settings), upstream, catalogue, model_problem)
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -100,7 +109,7 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _endpoints(settings: Settings) -> list[Declaration]:
+def _declared(settings: Settings) -> DeclaredEndpoints:
     local = dict(settings.endpoint_models)
     if settings.default_endpoint:
         local.setdefault(SMOLLM2.name, SMOLLM2.name)

@@ -47,7 +47,7 @@ def serve(settings: Settings, progress: Progress) -> None:
                 if plan.catalogue.find(name) is None:
                     pull(name, plan.catalogue, progress)
             store = opened(settings)
-            follow_file(store.sealer, settings)
+            follow_file(store, settings)
             serving = _in_one_process if settings.workers == 1 else _with_workers
             try:
                 run_in_loop(lambda: serving(plan, store, listener))

@@ -36,7 +36,7 @@ def main() -> None:
     given = received.handover
     setup_logging(given.settings.log_format, sys.stderr.buffer)
     store = Store.unreached(given.settings.home, given.master_keys, given.sealed_token_key, given.settings.database_url)
-    follow_file(store.sealer, given.settings)
+    follow_file(store, given.settings)
     plan = make_plan(_without_declarations(given.settings))
     listener, channel = socket.socket(fileno=received.listener), socket.socket(fileno=received.channel)
     try:

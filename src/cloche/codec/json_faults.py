@@ -16,6 +16,9 @@ from cloche.codec.json_text import explain
 Faults = list[tuple[str, str]]
 """(field path, what is wrong) for each."""
 
+WHOLE = "the body"
+"""How a path is told that leads nowhere in particular."""
+
 MOST = 50
 """Faults that are told of one value: beyond that nobody reads on."""
 

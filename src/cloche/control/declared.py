@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,6 +16,7 @@ from cloche.control.documents import Documents, InvalidDocuments, read_documents
 from cloche.control.provider_forms import PROVIDER_FORMS
 from cloche.domain.endpoint import Configuration, Declaration, ServedEntity, default_entity_name, even_split
 from cloche.domain.errors import InvalidFields
+from cloche.wire.older_words import own_path
 from cloche.wire.serving_reading import read_endpoint
 
 
@@ -33,7 +35,20 @@ class Declared(msgspec.Struct, frozen=True):
     local: Mapping[str, str]
 
 
-def declared_endpoints(declared: Declared) -> list[Declaration]:
+class DeclaredEndpoints(NamedTuple):
+    """The declared endpoints: first those of `documents`, in their order."""
+
+    endpoints: list[Declaration]
+    documents: Documents
+
+    def told(self, index: int, path: str, what: str) -> str:
+        """A fault at a path of a create body: with file and line, or of a model that the settings name."""
+        if index < len(self.documents.bodies):
+            return self.documents.told(index, own_path(self.documents.bodies[index], path), what)
+        return f"endpoint '{self.endpoints[index].name}': {what}"
+
+
+def declared_endpoints(declared: Declared) -> DeclaredEndpoints:
     """Every declared endpoint, checked.  InvalidConfiguration lists all faults."""
     documents = _read(declared.file)
     problems: list[str] = []
@@ -52,7 +67,8 @@ def declared_endpoints(declared: Declared) -> list[Declaration]:
         endpoints.append(endpoint)
     if problems:
         raise InvalidConfiguration(problems)
-    return [*endpoints, *(_local_endpoint(name, model) for name, model in declared.local.items())]
+    endpoints.extend(_local_endpoint(name, model) for name, model in declared.local.items())
+    return DeclaredEndpoints(endpoints, documents)
 
 
 def _read(file: Path | None) -> Documents:

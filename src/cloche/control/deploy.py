@@ -58,6 +58,7 @@ class Deployer:
         self._wake = asyncio.Event()
         self._looked = asyncio.Condition()
         self._under_way: dict[object, asyncio.Task[None]] = {}
+        self._defect: str | None = None
 
     async def run(self) -> None:
         """Compare and act until cancelled."""
@@ -112,8 +113,11 @@ class Deployer:
         try:
             await asyncio.to_thread(self._publisher.catch_up)
             self._act(self._publisher.current().state.endpoints)
-        except Exception:  # the edge of a background loop: told, and tried again with the next look
-            log.exception("endpoints cannot be looked after")
+            self._defect = None
+        except Exception as error:  # the edge of a background loop: told once, and tried again with the next look
+            if repr(error) != self._defect:
+                log.exception("endpoints cannot be looked after")
+            self._defect = repr(error)
         async with self._looked:
             self._looked.notify_all()
 
@@ -175,6 +179,8 @@ class Deployer:
         finally:
             loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
+            with contextlib.suppress(StoreUnreachable):
+                await asyncio.to_thread(self._release, endpoint)
 
     async def _load(self, version: Version, build: _BuildLog) -> str | None:
         """Load every model that a version names; why one cannot be, or None."""
@@ -197,7 +203,6 @@ class Deployer:
             if reason is not None:
                 log.error("%s cannot serve: %s", where, reason)
                 await asyncio.to_thread(self._rollout.fail, endpoint.id, version.number, reason)
-            await asyncio.to_thread(self._release, endpoint)
         except StoreUnreachable:
             await asyncio.sleep(LOOK_SECONDS)  # nothing is decided; what is loaded stays, and this is tried again
         except Problem as problem:
@@ -230,7 +235,7 @@ class Deployer:
 
     def _release(self, endpoint: Endpoint) -> None:
         with self._publisher.store.write(publish=False) as work:
-            work.endpoints.release(endpoint.id)
+            work.endpoints.release(endpoint.id, self._name)
 
 
 class _BuildLog:

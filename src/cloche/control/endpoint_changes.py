@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from cloche.control.auditing import note
 from cloche.control.publish import Publisher
-from cloche.control.secrets import check_readable, forget_unused, keep_plaintext
+from cloche.control.secrets import check_destinations, check_readable, forget_unused, keep_plaintext
 from cloche.domain import rollout
 from cloche.domain.access import Caller, Level
 from cloche.domain.endpoint import (
@@ -154,6 +154,7 @@ class EndpointChanges:
         now = self._now_ms()
         if endpoint.active is not None or endpoint.pending is not None:
             _refuse(change_problems(endpoint.newest.configuration, configuration))
+        check_destinations(work, caller.principal, configuration, endpoint.id)
         configuration = self.kept(work, endpoint, configuration)
         check_readable(work, caller.principal, configuration, endpoint.id)
         version = Version(work.endpoints.next_number(endpoint.id), configuration, now, caller.principal.name)

@@ -82,6 +82,7 @@ class Follower:
         self._kept_at = 0.0
         self._noted_at = time.monotonic()
         self._away_since: float | None = None
+        self._defect: str | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
 
@@ -114,9 +115,12 @@ class Follower:
         except StoreUnreachable as problem:
             self._gone(problem)
             return False
-        except Exception:  # the edge of a thread: a defect in one state must not end following for good
-            log.exception("the newest state cannot be published; what was published last stays in force")
+        except Exception as error:  # the edge of a thread: a defect in one state must not end following for good
+            if repr(error) != self._defect:  # told once: this is tried again every second
+                log.exception("the newest state cannot be published; what was published last stays in force")
+            self._defect = repr(error)
             return False
+        self._defect = None
         return True
 
     def _write_down(self) -> None:
@@ -134,7 +138,7 @@ class Follower:
     def _gone(self, problem: StoreUnreachable) -> None:
         if self._away_since is None:
             self._away_since = time.monotonic()
-            log.warning("%s; published revision: %d", problem.message, self._publisher.current().revision)
+            log.warning("%s; published revision: %d", problem.summary, self._publisher.current().revision)
 
     def _back(self) -> None:
         if self._away_since is not None:

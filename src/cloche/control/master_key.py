@@ -19,7 +19,7 @@ from cloche.control.secret_references import place
 from cloche.control.signing_keys import place as signing_key_place
 from cloche.domain.access import Caller
 from cloche.settings import Settings
-from cloche.store.database import TOKEN_KEY
+from cloche.store.database import TOKEN_KEY, Store
 from cloche.store.key import FILE, UnusableKey, existing_keys, key_file, read_keys
 from cloche.store.sealing import Sealer
 from cloche.store.work import Work
@@ -46,11 +46,11 @@ def master_keys(settings: Settings, *, seconds: float = COMMAND_SECONDS) -> tupl
     return key_file(settings.master_key_file or settings.home / FILE)
 
 
-def follow_file(sealer: Sealer, settings: Settings) -> None:
-    """Let a sealer read the key's file again when it may have changed."""
+def follow_file(store: Store, settings: Settings) -> None:
+    """Let a store's sealer read the key's file again when it may have changed."""
     path = key_path(settings)
     if path is not None:
-        sealer.follow(lambda: existing_keys(path))
+        store.sealer.follow(lambda: existing_keys(path), store.master_key_in_use)
 
 
 class MasterKey:

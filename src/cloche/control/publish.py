@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from cloche.control.compiling import Compiled, Compiler
 from cloche.domain.errors import InvalidParameter
@@ -27,7 +27,7 @@ class Publisher:
         self._store = store
         self._compiler = compiler
         self._one_at_a_time = threading.Lock()
-        self._away = False
+        self._away: StoreUnreachable | None = None
         self.published: list[Callable[[Snapshot], None]] = []
 
     @property
@@ -48,9 +48,14 @@ class Publisher:
     def change(self) -> Iterator[Work]:
         """One change: in force for this process when the block has ended, for the others soon after.
 
-        Raises StoreUnreachable; InvalidParameter if an endpoint that serves now would not be able to any more.
+        Raises StoreUnreachable, at once while `refresh` has not found the database again: changes come one after
+        another, and each would wait some seconds for a server that is gone without a word; InvalidParameter if an
+        endpoint that serves now would not be able to any more.
         """
         with self._one_at_a_time:
+            if self._away is not None:
+                away = self._away
+                raise StoreUnreachable(away.message, retry_after=away.retry_after, summary=away.summary)
             with self._store.write() as work:
                 yield work
                 candidate = self._compiler.compile(work.state(), self._slot.current())
@@ -60,9 +65,7 @@ class Publisher:
     def refresh(self) -> None:
         """Put the newest state in force, if it is not.  Raises StoreUnreachable."""
         with self._one_at_a_time:
-            state = self._newest()
-            if state is not None:
-                self._swap(self._compiler.compile(state, self._slot.current()).snapshot)
+            self._refresh()
 
     def catch_up(self) -> None:
         """As `refresh`; what is in force stays so while the database does not answer.
@@ -70,12 +73,11 @@ class Publisher:
         It is not asked here before `refresh` has found it again: a server that is gone without a word costs whoever
         asks some seconds, and requests that need no database must not wait for it.
         """
-        if self._away:
+        if self._away is not None:
             return
-        try:
-            self.refresh()
-        except StoreUnreachable:
-            return
+        with self._one_at_a_time, suppress(StoreUnreachable):
+            if self._away is None:  # else somebody else has found out meanwhile
+                self._refresh()
 
     def adopt(self, state: State) -> None:
         """Put a state in force that did not come from the store."""
@@ -87,15 +89,20 @@ class Publisher:
         with self._one_at_a_time:
             self._swap(self._compiler.compile(self._slot.current().state, self._slot.current()).snapshot)
 
+    def _refresh(self) -> None:
+        state = self._newest()
+        if state is not None:
+            self._swap(self._compiler.compile(state, self._slot.current()).snapshot)
+
     def _newest(self) -> State | None:
         """The newest state; None if it is in force."""
         try:
             with self._store.read() as work:
                 state = None if work.revision() == self._slot.current().revision else work.state()
-        except StoreUnreachable:
-            self._away = True
+        except StoreUnreachable as problem:
+            self._away = problem
             raise
-        self._away = False
+        self._away = None
         return state
 
     def _refuse_new_faults(self, candidate: Compiled) -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from cloche.control.secret_references import PLAINTEXT, hidden, place, reference
 from cloche.domain.access import Principal, ScopeLevel
-from cloche.domain.endpoint import Configuration, ServedEntity
+from cloche.domain.endpoint import Configuration, ExternalModel, ServedEntity
 from cloche.domain.errors import InvalidFields, PermissionDenied
 from cloche.providers.catalogue import PROVIDERS
 from cloche.store.sealing import CannotOpen, Sealer
@@ -76,15 +76,26 @@ def check_readable(work: Work, principal: Principal, configuration: Configuratio
     """See that every secret that a configuration refers to is there, and that the principal may read it.
 
     The endpoint's own hidden scope is readable by whoever may change the endpoint; that of another endpoint is as if
-    it were not there.  Raises InvalidFields with every fault, PermissionDenied if the only fault is a missing READ.
+    it were not there.  Nothing has to be read where the active version has the same provider with the same settings,
+    the address among them: so whoever may change an endpoint may divide its traffic anew.
+
+    Raises InvalidFields with every fault, PermissionDenied if the only fault is a missing READ.
     """
     missing: list[tuple[str, str]] = []
     denied: list[tuple[str, str]] = []
-    for path, scope, key in _references(configuration):
+    endpoint = work.endpoints.get(endpoint_id)
+    active = () if endpoint is None or endpoint.active is None else endpoint.active.configuration.entities
+    served = [(each.external_model.provider, each.external_model.settings) for each in active if each.external_model]
+    asked = [
+        (path, scope, key, (model.provider, model.settings) in served)
+        for group, model in _models(configuration)
+        for path, scope, key in _references_in(model.settings, group)
+    ]
+    for path, scope, key, is_served in asked:
         found = work.secrets.scope(scope)
         if found is None or found.endpoint_id not in (None, endpoint_id):
             missing.append((path, f"there is no secret scope '{scope}'"))
-        elif found.endpoint_id is None and level_on(work, principal, scope) is None:
+        elif found.endpoint_id is None and not is_served and level_on(work, principal, scope) is None:
             denied.append((path, f"'{principal.name}' lacks READ on the secret scope '{scope}'"))
         elif work.secrets.get(scope, key) is None:
             missing.append((path, f"there is no secret '{key}' in the scope '{scope}'"))
@@ -92,6 +103,48 @@ def check_readable(work: Work, principal: Principal, configuration: Configuratio
         raise InvalidFields(missing + denied)
     if denied:
         raise PermissionDenied("; ".join(f"{path}: {what}" for path, what in denied))
+
+
+def check_destinations(work: Work, principal: Principal, configuration: Configuration, endpoint_id: str) -> None:
+    """See that the endpoint's kept credentials go only where they were given for.
+
+    Who may change an endpoint may not learn its credentials by having them sent to an address of their own: beside a
+    kept one, everything but credentials must be as in an earlier version.  Administrators may.  To be asked of the
+    configuration as it was given: a credential given anew may go anywhere.  Raises InvalidFields.
+    """
+    scope = hidden_scope(endpoint_id)
+    if principal.admin or all(where != scope for _, where, _ in _references(configuration)):
+        return
+    earlier = {
+        (key, _destination(model))
+        for version in work.endpoints.versions(endpoint_id)
+        for _, model in _models(version.configuration)
+        for _, _, key in _references_in(model.settings, "")
+    }
+    faults = [
+        (path, f"is kept for other settings than these: give it anew, as {path.rpartition('.')[2]}{PLAINTEXT}")
+        for group, model in _models(configuration)
+        for path, where, key in _references_in(model.settings, group)
+        if where == scope and (key, _destination(model)) not in earlier
+    ]
+    if faults:
+        raise InvalidFields(faults)
+
+
+def _destination(model: ExternalModel) -> bytes:
+    """Provider and settings without the credentials: where they would be sent, and how."""
+    return msgspec.json.encode((model.provider, _public(model.settings)), order="deterministic")
+
+
+def _public(settings: dict[str, Any]) -> dict[str, Any]:
+    bare = {name: _public(value) if isinstance(value, dict) else value for name, value in settings.items()}
+    return {
+        name: value
+        for name, value in bare.items()
+        if value is not None
+        and not name.endswith(PLAINTEXT)
+        and not (isinstance(value, str) and REFERENCE.fullmatch(value))
+    }
 
 
 def forget_unused(work: Work, endpoint_id: str) -> None:
@@ -122,8 +175,8 @@ def level_on(work: Work, principal: Principal, scope: str) -> ScopeLevel | None:
 def _refuse_both_forms(configuration: Configuration) -> None:
     problems = [
         (path, f"give either {path.rpartition('.')[2]} or {path.rpartition('.')[2]}{PLAINTEXT}, not both")
-        for path, settings in _settings(configuration)
-        for path in _twice(settings, path)
+        for group, model in _models(configuration)
+        for path in _twice(model.settings, group)
     ]
     if problems:
         raise InvalidFields(problems)
@@ -169,19 +222,18 @@ def _is(work: Work, sealer: Sealer, at: tuple[str, str], value: str) -> bool:
         return False
 
 
-def _settings(configuration: Configuration) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The settings object of each external model, with its path in a create body."""
+def _models(configuration: Configuration) -> Iterator[tuple[str, ExternalModel]]:
+    """Each external model, with the path of its settings in a create body."""
     for index, entity in enumerate(configuration.entities):
         model = entity.external_model
         if model is not None:
-            group = PROVIDERS[model.provider].group
-            yield f"config.served_entities[{index}].external_model.{group}", model.settings
+            yield f"config.served_entities[{index}].external_model.{PROVIDERS[model.provider].group}", model
 
 
 def _references(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
     """(path in a create body, scope, key) of every reference."""
-    for path, settings in _settings(configuration):
-        yield from _references_in(settings, path)
+    for path, model in _models(configuration):
+        yield from _references_in(model.settings, path)
 
 
 def _references_in(settings: dict[str, Any], path: str) -> Iterator[tuple[str, str, str]]:

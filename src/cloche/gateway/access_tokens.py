@@ -45,7 +45,7 @@ class AccessTokens:
             if checked is None:
                 return None
             if len(self._checked) >= _MAX_REMEMBERED:
-                del self._checked[next(iter(self._checked))]
+                self._checked.pop(next(iter(self._checked)), None)  # other threads do so too
             self._checked[digest] = checked
         principal = snapshot.principals.get(checked.principal)
         if principal is None or checked.key_id not in snapshot.signing_keys:

@@ -12,7 +12,8 @@ import binascii
 import time
 
 from cloche.domain import access
-from cloche.domain.access import Level, level_of
+from cloche.domain.access import Level, Principal, level_of
+from cloche.domain.endpoint import Endpoint
 from cloche.domain.errors import PermissionDenied, Unauthenticated
 from cloche.gateway.access_tokens import AccessTokens
 from cloche.snapshot import CompiledEndpoint, Grant, Snapshot
@@ -55,13 +56,22 @@ def check_level(grant: Grant, compiled: CompiledEndpoint, needed: Level) -> None
     """PermissionDenied unless the owner of the token has that level on the endpoint."""
     endpoint = compiled.endpoint
     if grant.endpoint_id is not None and (grant.endpoint_id != endpoint.id or needed is not Level.CAN_QUERY):
-        raise PermissionDenied("this token is good for queries of another endpoint only")
+        raise PermissionDenied("this token is good for queries of one endpoint only")
     level = level_of(grant.principal, compiled.levels)
     if level is None or level < needed:
         raise PermissionDenied(
             f"'{grant.principal.name}' lacks {needed.name} on the serving endpoint '{endpoint.name}'; "
             "whoever has CAN_MANAGE on it can give it"
         )
+
+
+def visible(principal: Principal, snapshot: Snapshot) -> list[Endpoint]:
+    """The endpoints that a principal may see: those on which it has any level."""
+    return [
+        compiled.endpoint
+        for compiled in snapshot.endpoints.values()
+        if level_of(principal, compiled.levels) is not None
+    ]
 
 
 def _token(authorization: bytes) -> bytes:

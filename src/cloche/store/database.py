@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from cloche.domain.errors import InvalidParameter
 from cloche.domain.state import State
 from cloche.store.errors import StoreUnreachable, StoreUnusable
 from cloche.store.key import legacy_token_key
 from cloche.store.postgres import SCHEMES, PostgresDatabase
-from cloche.store.sealing import KEY_SIZE, CannotOpen, Sealer
+from cloche.store.sealing import KEY_SIZE, CannotOpen, Sealer, wrapped_with
 from cloche.store.sqlite import SqliteFile
 from cloche.store.watch import Changes
 from cloche.store.work import Work
@@ -34,6 +35,7 @@ __all__ = [
     "Store",
     "StoreUnreachable",
     "StoreUnusable",
+    "is_sealed",
     "looking",
     "open_store",
     "revision",
@@ -86,6 +88,12 @@ class Store:
         """The key of token digests as it may be kept, sealed with the first master key."""
         return self.sealer.seal(self.key, TOKEN_KEY)
 
+    def master_key_in_use(self) -> bytes:
+        """The id of the master key that the database is sealed with.  Raises StoreUnreachable."""
+        # Not by `read`: it may be asked while `open` opens the key of token digests.
+        with self._told(), self._database.reading.connect() as connection, connection.begin():
+            return wrapped_with(base64.b64decode(Work(connection).meta.get(TOKEN_KEY) or ""))
+
     def open(self) -> None:
         """Bring the database to the newest revision, under a lock.  Raises StoreUnusable, StoreUnreachable, CannotOpen.
 
@@ -95,10 +103,13 @@ class Store:
             if self._opened.is_set():
                 return
             self._database.make()
-            with self._told(), self._database.taking_turns():
-                _migrate(self._database)
-                with self.engine.begin() as connection:
-                    key = self._token_key(connection)
+            try:
+                with self._told(), self._database.taking_turns():
+                    _migrate(self._database)
+                    with self.engine.begin() as connection:
+                        key = self._token_key(connection)
+            except DBAPIError as error:
+                raise StoreUnusable(f"cannot open {self._database.name}: {error.orig}") from error
             if self._expected not in (None, key):
                 raise StoreUnusable(f"{self._database.name} is another one than the one that was used before")
             self.key = key
@@ -153,10 +164,16 @@ class Store:
             yield
         except PoolTimeout as error:
             raise StoreUnreachable("the database is too busy to be asked now", retry_after=_RETRY_AFTER) from error
+        except DataError as error:
+            # PostgreSQL keeps no text with a NUL in it, and cannot look for one.
+            raise InvalidParameter("a text or number in the request cannot be kept by the database") from error
         except DBAPIError as error:
-            if not self._database.is_away(error):
+            if self._database.is_away(error):
+                summary = f"{self._database.name} does not answer: {error.orig}"
+            elif self._opened.is_set() and self._database.is_spoilt(error):
+                summary = f"{self._database.name} cannot be used as it is: {error.orig}"
+            else:
                 raise
-            summary = f"{self._database.name} does not answer: {error.orig}"
             raise StoreUnreachable(_AWAY, retry_after=_RETRY_AFTER, summary=summary) from error
 
     def _token_key(self, connection: Connection) -> bytes:
@@ -184,10 +201,8 @@ def open_store(home: Path, master_keys: Sequence[bytes], url: str | None = None)
     store = Store(database_at(home, url), Sealer(master_keys), home)
     try:
         store.open()
-    except BaseException as error:
+    except BaseException:
         store.close()
-        if isinstance(error, DBAPIError):
-            raise StoreUnusable(f"cannot open {store._database.name}: {error.orig}") from error
         raise
     return store
 
@@ -213,6 +228,15 @@ def revision(home: Path, url: str | None = None) -> str | None:
     """The same of the database that the settings mean, which is not touched.  Raises StoreUnusable."""
     with _looked_at(home, url) as database:
         return revision_of(database) if database.exists() else None
+
+
+def is_sealed(home: Path, url: str | None = None) -> bool:
+    """Whether a master key has sealed anything in that database, which is not touched.  Raises StoreUnusable."""
+    with _looked_at(home, url) as database:
+        if not database.exists() or revision_of(database) is None:
+            return False
+        with database.reading.connect() as connection, connection.begin():
+            return Work(connection).meta.get(TOKEN_KEY) is not None
 
 
 @contextmanager

@@ -113,9 +113,10 @@ class EndpointTable:
         taken = update(endpoints).where(pending, free).values(deployer=deployer, lease_until=until_ms)
         return self._connection.execute(taken).rowcount > 0
 
-    def release(self, endpoint_id: str) -> None:
-        """Give the lease up."""
-        given = update(endpoints).where(endpoints.c.id == endpoint_id).values(deployer=None, lease_until=None)
+    def release(self, endpoint_id: str, deployer: str) -> None:
+        """Give the lease up, unless somebody else has it by now."""
+        own = (endpoints.c.id == endpoint_id) & (endpoints.c.deployer == deployer)
+        given = update(endpoints).where(own).values(deployer=None, lease_until=None)
         self._connection.execute(given)
 
     def add_build_line(self, endpoint_id: str, line: BuildLine) -> None:

@@ -1,11 +1,13 @@
 """What PostgreSQL needs to be the database of several hosts: the only file that knows it is PostgreSQL.
 
-Nothing here may hang: a server that is gone without a word, a lock that is never given back and a statement that never
-ends are all failures after some seconds.  The password is in the URL, so the URL is in no text that leaves this file.
+Nothing here may hang: a server that is gone without a word or stands still, a lock that is never given back and a
+statement that never ends are all failures after some seconds.  The password is in the URL, so the URL is in no text
+that leaves this file.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -34,13 +36,24 @@ _LIMITS = {
 }
 """What libpq is told where the URL does not say otherwise, in seconds, and in milliseconds for the last time."""
 
-_SESSION = "-c statement_timeout=20s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+_SESSION = "-c statement_timeout=8s -c lock_timeout=6s -c idle_in_transaction_session_timeout=60s"
+ANSWER_SECONDS = 10.0
+"""How long a server may take for one answer.  Its own limits end a statement before; a server that stands still keeps
+no limit of its own, and its machine goes on acknowledging what is sent to it."""
+
+_NOTICE_SECONDS = 5.0
+"""The same for the one row that is looked at twice a second."""
+
+_TURN_SECONDS = 0.1
 _CHANNEL = "cloche_revision"
 _TURNS = 0x636C6F636865
 """The advisory lock under which one process migrates: "cloche" in ASCII."""
 
 _READ_ONLY = "25006"
 """SQLSTATE: the server takes no changes, as one that has been the primary until a moment ago."""
+
+_SPOILT = ("42P01", "42703", "42501", "XX001", "XX002")
+"""SQLSTATEs: a table or column is not there, as while a copy is restored; no permission; damaged data or index."""
 
 
 class PostgresDatabase:
@@ -52,7 +65,7 @@ class PostgresDatabase:
         self.name = _name(self._parameters)
         self.engine: Engine = create_engine(
             "postgresql+psycopg://",
-            creator=self._connect,
+            creator=lambda: _connect(self._parameters, ANSWER_SECONDS),
             pool_size=3,
             max_overflow=5,
             pool_timeout=10,
@@ -73,15 +86,21 @@ class PostgresDatabase:
 
     @contextmanager
     def taking_turns(self) -> Iterator[None]:
-        """Keep other processes from migrating meanwhile: the lock ends with its connection, however that ends."""
+        """Keep other processes from migrating meanwhile: the lock ends with its connection, however that ends.
+
+        Raises StoreUnusable.
+        """
+        take = text(f"SELECT pg_try_advisory_lock({_TURNS})")
+        deadline = time.monotonic() + LOCK_SECONDS
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for limit in ("lock_timeout", "statement_timeout"):
-                connection.execute(text(f"SET {limit} = '{LOCK_SECONDS}s'"))
-            connection.execute(text(f"SELECT pg_advisory_lock({_TURNS})"))
+            while not connection.execute(take).scalar_one():
+                if time.monotonic() > deadline:
+                    raise StoreUnusable(f"another process has migrated {self.name} for {LOCK_SECONDS} s")
+                time.sleep(_TURN_SECONDS)
             try:
                 yield
             finally:
-                connection.invalidate()  # it is not to go back to the others with a lock and other limits
+                connection.invalidate()  # it is not to go back to the others with a lock
 
     def announce(self, connection: Connection) -> None:
         """Tell other processes that there will be a new revision: they hear it when the transaction commits."""
@@ -93,19 +112,18 @@ class PostgresDatabase:
             return True
         return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
+    def is_spoilt(self, error: DBAPIError) -> bool:
+        """Whether an error means that the database is not whole or not cloche's any more, until somebody mends it."""
+        return getattr(error.orig, "sqlstate", None) in _SPOILT
+
     def signal(self) -> RevisionNotice:
         """What tells of other processes' changes.  Raises Lost."""
         import psycopg
 
         try:
-            return RevisionNotice(self._connect())
+            return RevisionNotice(_connect(self._parameters, _NOTICE_SECONDS))
         except psycopg.Error as error:
             raise Lost from error
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        import psycopg
-
-        return psycopg.connect(**self._parameters)
 
 
 class RevisionNotice:
@@ -139,6 +157,21 @@ class RevisionNotice:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _connect(parameters: dict[str, Any], answer_seconds: float) -> psycopg.Connection[Any]:
+    """A connection that is closed when the server leaves it without an answer for so long.  Raises psycopg.Error."""
+    import psycopg
+
+    class Impatient(psycopg.Connection[Any]):
+        def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = answer_seconds) -> Any:
+            try:
+                return super().wait(gen, interval, timeout)
+            except psycopg.errors._WaitTimeout as error:
+                self.pgconn.finish()
+                raise psycopg.OperationalError(f"no answer within {answer_seconds:g} s") from error
+
+    return Impatient.connect(**parameters)
 
 
 def _parameters(url: str) -> dict[str, Any]:

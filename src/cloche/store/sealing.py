@@ -44,18 +44,27 @@ class Sealer:
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = _known(keys)
         self._reread: Callable[[], Sequence[bytes]] | None = None
+        self._in_use: Callable[[], bytes] | None = None
 
-    def follow(self, reread: Callable[[], Sequence[bytes]]) -> None:
+    def follow(self, reread: Callable[[], Sequence[bytes]], in_use: Callable[[], bytes]) -> None:
         """From now on ask `reread` for the keys before a value is sealed, and when one names an unknown key.
 
         Before each sealing, because a value under a key that was replaced meanwhile could be lost with that key.
+        `in_use`: the id of the key that the database is sealed with, asked for when all keys are other ones.
         """
-        self._reread = reread
+        self._reread, self._in_use = reread, in_use
 
     def refresh(self) -> None:
-        """Know the keys that there are now.  Raises what the source of the keys raises."""
-        if self._reread is not None:
-            self._keys = _known(self._reread())
+        """Know the keys that there are now.  CannotOpen if they are somebody else's, and what their sources raise."""
+        if self._reread is None or self._in_use is None:
+            return
+        found = _known(self._reread())
+        if found.by_id.keys().isdisjoint(self._keys.by_id) and self._in_use() not in found.by_id:
+            raise CannotOpen(
+                "the master key was replaced by one that nothing here is sealed with: put the one before back, and a "
+                "new one only in front of it"
+            )
+        self._keys = found
 
     @property
     def current_id(self) -> bytes:
@@ -67,7 +76,7 @@ class Sealer:
         return {each: derived(key, purpose) for each, key in self._keys.by_id.items()}
 
     def seal(self, value: bytes, place: str) -> bytes:
-        """The value as it may be kept at `place`."""
+        """The value as it may be kept at `place`.  Raises as `refresh`."""
         self.refresh()
         first, data_key, bound = self._keys.first, os.urandom(KEY_SIZE), place.encode()
         head = _FORMAT + key_id(first)
@@ -85,7 +94,7 @@ class Sealer:
 
     def is_current(self, sealed: bytes) -> bool:
         """Whether the first master key has wrapped it."""
-        return sealed[1:_HEAD] == self.current_id
+        return wrapped_with(sealed) == self.current_id
 
     def rewrap(self, sealed: bytes, place: str) -> bytes:
         """The same value under the first master key; the value itself is not encrypted anew.  Raises CannotOpen."""
@@ -113,6 +122,11 @@ class Sealer:
 
 def _known(keys: Sequence[bytes]) -> _Keys:
     return _Keys({key_id(key): key for key in keys}, keys[0])
+
+
+def wrapped_with(sealed: bytes) -> bytes:
+    """The id of the master key that has wrapped a sealed value."""
+    return sealed[1:_HEAD]
 
 
 def key_id(key: bytes) -> bytes:

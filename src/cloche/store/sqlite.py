@@ -73,6 +73,10 @@ class SqliteFile:
         """Whether an error means that the database cannot be used now, and may be again."""
         return isinstance(error, OperationalError)
 
+    def is_spoilt(self, error: DBAPIError) -> bool:
+        """Whether an error means that the database is not whole any more, until somebody mends it."""
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
     def signal(self) -> DataVersion:
         """What tells of other processes' changes.  Raises Lost."""
         return DataVersion(self.path)

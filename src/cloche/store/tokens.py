@@ -69,7 +69,8 @@ class TokenTable:
 
     def used(self, times: Mapping[str, int]) -> None:
         """Note when tokens, by id, were last used."""
-        for token_id, at in times.items():
+        # In the order of ids, because processes that lock the same rows in different orders lock each other out.
+        for token_id, at in sorted(times.items()):
             # Several processes tell what they saw, in any order: the latest counts.
             before = or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < at)
             changed = update(tokens).where((tokens.c.id == token_id) & before)

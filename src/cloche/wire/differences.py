@@ -1,6 +1,7 @@
 """What is different between two JSON values, readable: one line for each place, with what was and what is there.
 
-Parts of a list are known by their names where they have any, so that an entity that moved is no change of all others.
+Parts of a list are known by their names where they have any, so that an entity that moved is no change of all others:
+then only their order is different.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ def _compare(before: Any, after: Any, path: str) -> Iterator[Difference]:
     parts_before, parts_after = _parts(before), _parts(after)
     if parts_before is None or parts_after is None or isinstance(before, dict) != isinstance(after, dict):
         yield Difference(path, before, after)
+        return
+    if parts_before == parts_after:
+        yield Difference(path, [_name(part) for part in before], [_name(part) for part in after])
         return
     for step in dict.fromkeys((*parts_before, *parts_after)):
         yield from _compare(parts_before.get(step), parts_after.get(step), below(path, step))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from cloche.codec.json_faults import Faults, below, faults
+from cloche.codec.json_faults import WHOLE, Faults, below, faults
 from cloche.domain.errors import InvalidFields
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -94,16 +94,14 @@ class RateLimitsInput(Struct, forbid_unknown_fields=True):
 def read_ai_gateway(body: Any, before: dict[str, Any] | None) -> dict[str, Any]:
     """The rules in a decoded body, as they are kept.  `before`: those in force.  Raises InvalidFields."""
     found = faults(body, AiGateway) or gateway_faults(body, "", before)
-    if found:
-        raise InvalidFields(found)
+    _refuse(found)
     return _kept(msgspec.convert(body, AiGateway))
 
 
 def read_rate_limits(body: Any) -> list[dict[str, Any]]:
     """The limits in a decoded body of PUT …/rate-limits, as they are kept.  Raises InvalidFields."""
     found = faults(body, RateLimitsInput) or limit_faults(body.get("rate_limits"), "rate_limits")
-    if found:
-        raise InvalidFields(found)
+    _refuse(found)
     limits = msgspec.convert(body, RateLimitsInput).rate_limits or []
     return [_kept(each) for each in limits]
 
@@ -130,6 +128,11 @@ def limit_faults(value: Any, path: str) -> Faults:
     if groups > MAX_GROUP_LIMITS:
         found.append((path, f"there may be at most {MAX_GROUP_LIMITS} limits of groups, not {groups}"))
     return found
+
+
+def _refuse(found: Faults) -> None:
+    if found:
+        raise InvalidFields((path or WHOLE, what) for path, what in found)
 
 
 def _limit(limit: RateLimit, path: str) -> Iterator[tuple[str, str]]:

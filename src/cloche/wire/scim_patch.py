@@ -111,6 +111,8 @@ def _changed_values(values: list[Document], kind: str, place: _Place, value: Any
 def _chosen_replaced(values: list[Document], where: scim_query.Filter, place: _Place, value: Any) -> list[Document]:
     if not any(where(each) for each in values):
         raise BadRequest(f"{place.field}.path: no value of '{place.name}' fits the filter")
+    if place.part == "value" and not isinstance(value, str):
+        _refuse(place)
     over = {place.part: value} if place.part else _given(value, place)[0]
     return [each | over if where(each) else each for each in values]
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from cloche.codec import json_text
-from cloche.codec.json_faults import Faults, below, faults
+from cloche.codec.json_faults import WHOLE, Faults, below, faults
 from cloche.domain import endpoint as rules
 from cloche.domain.endpoint import (
     Configuration,
@@ -27,6 +27,8 @@ from cloche.domain.endpoint import (
 from cloche.domain.errors import InvalidFields
 from cloche.wire import serving_input as shapes
 from cloche.wire.gateway_config import gateway_faults, limit_faults
+from cloche.wire.older_words import NEWER, in_words_of
+from cloche.wire.read_back import as_input
 
 
 class Provider(Protocol):
@@ -45,9 +47,6 @@ Providers = Mapping[str, Provider]
 
 Shape = TypeVar("Shape")
 
-_WHOLE = "the body"
-"""The path of a fault that is nowhere in particular."""
-
 
 class _Bodies(msgspec.Struct, forbid_unknown_fields=True):
     """ConfigurationInput, whose bodies are read one by one."""
@@ -64,9 +63,10 @@ _SIZING = tuple(field.name for field in msgspec.structs.fields(shapes.Sizing))
 
 def parsed(body: bytes) -> Any:
     """The JSON value of a body; an empty one is an empty object.  Raises BadRequest."""
+    body = body or b"{}"
     try:
         json_text.check_utf8(body)
-        value = msgspec.json.decode(body or b"{}")
+        value = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         json_text.raise_bad_request(error)
     json_text.check_duplicate_keys(body, -1)
@@ -80,6 +80,8 @@ def read(body: Any, kind: type[Shape]) -> Shape:
 
 def read_endpoint(body: Any, providers: Providers, kind: Any = shapes.CreateEndpoint) -> Declaration:
     """The endpoint that a decoded create body declares.  Raises InvalidFields with every fault."""
+    if isinstance(body, dict) and "config" in body:
+        body = body | {"config": as_input(body["config"])}
     found = [
         (path, rules.NAME_RULE if path == "name" and "regex" in what else what) for path, what in faults(body, kind)
     ]
@@ -89,7 +91,8 @@ def read_endpoint(body: Any, providers: Providers, kind: Any = shapes.CreateEndp
     found.extend(_property_faults(body))
     create = _checked(body, kind, found)
     configuration = _configuration(create.config, entities)
-    _raise(("config." + path, what) for path, what in rules.problems(configuration))
+    with in_words_of(body):
+        _raise(("config." + path, what) for path, what in _problems(create.config, configuration))
     return Declaration(create.name, configuration, _properties(create))
 
 
@@ -103,7 +106,7 @@ def read_endpoints(body: Any, providers: Providers) -> list[Declaration]:
             declarations.append(read_endpoint(each, providers))
         except InvalidFields as error:
             here = f"endpoints[{index}]"
-            found.extend((below(here, path.removeprefix(_WHOLE)), what) for path, what in error.details)
+            found.extend((below(here, path.removeprefix(WHOLE)), what) for path, what in error.details)
     _raise(found)
     return declarations
 
@@ -111,8 +114,10 @@ def read_endpoints(body: Any, providers: Providers) -> list[Declaration]:
 def read_configuration(body: Any, providers: Providers, present: Configuration) -> tuple[Configuration, int | None]:
     """The configuration that a decoded update body asks for, and the version that it expects to be the active one.
 
-    Without entities those of `present` stay, and only their traffic changes.  Raises InvalidFields with every fault.
+    Without entities those of `present` stay, its older tables too, and only the traffic changes.
+    Raises InvalidFields with every fault.
     """
+    body = as_input(body)
     found = faults(body, shapes.ConfigInput)
     entities, below_config = _read_entities(body, providers)
     config = _checked(body, shapes.ConfigInput, [*found, *below_config])
@@ -121,7 +126,10 @@ def read_configuration(body: Any, providers: Providers, present: Configuration) 
             raise InvalidFields([("served_entities", "this field is required")])
         entities = present.entities
     configuration = _configuration(config, entities)
-    _raise(rules.problems(configuration))
+    if entities is present.entities and config.auto_capture_config is None:
+        configuration = msgspec.structs.replace(configuration, auto_capture_config=present.auto_capture_config)
+    with in_words_of(body):
+        _raise(_problems(config, configuration))
     return configuration, config.config_version
 
 
@@ -130,7 +138,8 @@ def read_pt_configuration(body: Any, providers: Providers) -> Configuration:
     config = read(body, shapes.UpdatePtConfig).config
     entities, found = _read_entities(body["config"], providers)
     configuration = _configuration(config, entities)
-    _raise(("config." + path, what) for path, what in [*found, *rules.problems(configuration)])
+    with in_words_of(body):
+        _raise(("config." + path, what) for path, what in [*found, *_problems(config, configuration)])
     return configuration
 
 
@@ -165,7 +174,7 @@ def _checked(body: Any, kind: type[Shape], found: Faults) -> Shape:
 
 
 def _raise(found: Iterator[tuple[str, str]] | Faults) -> None:
-    told = [(path or _WHOLE, what) for path, what in found]
+    told = [(path or WHOLE, what) for path, what in found]
     if told:
         raise InvalidFields(told)
 
@@ -208,9 +217,21 @@ def _properties(create: shapes.CreateEndpoint | shapes.CreatePtEndpoint) -> Prop
 # ---------------------------------------------------------------- configurations
 
 
-def _configuration(
-    config: shapes.ConfigInput | shapes.PtConfigInput, entities: tuple[ServedEntity, ...]
-) -> Configuration:
+_AnyConfig = shapes.ConfigInput | shapes.PtConfigInput
+
+
+def _problems(config: _AnyConfig, configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """What is wrong with the configuration that was read from a body; first of all, routes that name no one entity."""
+    routes = () if config.traffic_config is None else config.traffic_config.routes
+    nameless = [
+        (f"traffic_config.routes[{index}]", "give the name of one served entity, as served_entity_name")
+        for index, route in enumerate(routes)
+        if len({route.served_entity_name, route.served_model_name} - {None, ""}) != 1
+    ]
+    yield from nameless or rules.problems(configuration)
+
+
+def _configuration(config: _AnyConfig, entities: tuple[ServedEntity, ...]) -> Configuration:
     if config.traffic_config is None:
         routes = rules.even_split(entities)
     else:
@@ -249,8 +270,7 @@ def _shaped_model(raw: Any) -> shapes.EntityInput | None:
     """An entity of the older form."""
     if faults(raw, shapes.ModelInput):
         return None
-    renamed = {"model_name": "entity_name", "model_version": "entity_version"}
-    return msgspec.convert({renamed.get(name, name): value for name, value in raw.items()}, shapes.EntityInput)
+    return msgspec.convert({NEWER.get(name, name): value for name, value in raw.items()}, shapes.EntityInput)
 
 
 def _read_entity(entity: shapes.EntityInput, path: str, providers: Providers, found: Faults) -> ServedEntity | None:

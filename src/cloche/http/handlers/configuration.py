@@ -8,6 +8,7 @@ from cloche.http.context import Answer, Context, ControlRequest
 from cloche.http.handlers.endpoints import DRY_RUN
 from cloche.http.route import Needs, Row
 from cloche.wire import serving_input, serving_reading
+from cloche.wire.older_words import in_words_of
 
 
 def export(context: Context, request: ControlRequest) -> Answer:
@@ -17,9 +18,11 @@ def export(context: Context, request: ControlRequest) -> Answer:
 
 def apply(context: Context, request: ControlRequest) -> Answer:
     """Bring the endpoints to what the body says, all of them or none, and tell what was changed."""
-    declarations = serving_reading.read_endpoints(serving_reading.parsed(request.body), PROVIDER_FORMS)
+    body = serving_reading.parsed(request.body)
+    declarations = serving_reading.read_endpoints(body, PROVIDER_FORMS)
     prune, dry_run = flag(request, "prune"), flag(request, "dry_run")
-    return json(context.configurations.apply(request.caller, declarations, prune=prune, dry_run=dry_run))
+    with in_words_of(body):
+        return json(context.configurations.apply(request.caller, declarations, prune=prune, dry_run=dry_run))
 
 
 _AT = "/api/2.0/cloche/configuration"

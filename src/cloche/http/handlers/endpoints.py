@@ -6,17 +6,19 @@ from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
-from cloche.control.endpoint_changes import Rehearsal
+from cloche.control.endpoint_changes import CONFIG, Rehearsal, told_at
 from cloche.control.provider_forms import PROVIDER_FORMS
 from cloche.domain.access import Level, level_of
 from cloche.domain.endpoint import Endpoint, Properties
 from cloche.domain.errors import InvalidFields, InvalidParameter, NotSupported
 from cloche.gateway import routing
+from cloche.gateway.admission import visible
 from cloche.http.answers import flag, json
 from cloche.http.context import Answer, Context, ControlRequest
 from cloche.http.route import Needs, Row
 from cloche.wire import gateway_config, oauth, serving, serving_input, serving_reading
 from cloche.wire.endpoint_openapi import endpoint_openapi
+from cloche.wire.older_words import in_words_of
 
 PROBE = (
     "probe",
@@ -27,12 +29,8 @@ DRY_RUN = ("dry_run", "`true`: check everything and tell what would be, and chan
 
 def list_endpoints(context: Context, request: ControlRequest) -> Answer:
     """Every endpoint that the caller may see, in short."""
-    visible = [
-        compiled.endpoint
-        for compiled in context.snapshot().endpoints.values()
-        if level_of(request.principal, compiled.levels) is not None
-    ]
-    return json(serving.endpoint_list((endpoint, context.status(endpoint)) for endpoint in visible))
+    shown = visible(request.principal, context.snapshot())
+    return json(serving.endpoint_list((endpoint, context.status(endpoint)) for endpoint in shown))
 
 
 def get_endpoint(context: Context, request: ControlRequest) -> Answer:
@@ -74,9 +72,11 @@ def create_pt_endpoint(context: Context, request: ControlRequest) -> Answer:
 
 
 def _create(context: Context, request: ControlRequest, kind: Any) -> Answer:
-    declaration = serving_reading.read_endpoint(serving_reading.parsed(request.body), PROVIDER_FORMS, kind)
+    body = serving_reading.parsed(request.body)
+    declaration = serving_reading.read_endpoint(body, PROVIDER_FORMS, kind)
     rehearsal = _rehearsal(request)
-    endpoint = context.endpoints.create(request.caller, declaration, rehearsal=rehearsal)
+    with in_words_of(body):
+        endpoint = context.endpoints.create(request.caller, declaration, rehearsal=rehearsal)
     return _rehearsed(context, request, endpoint, rehearsal)
 
 
@@ -112,7 +112,8 @@ def update_config(context: Context, request: ControlRequest) -> Answer:
     if expected is None and configuration.entities is newest.configuration.entities:
         expected = newest.number  # only the traffic changes, and that of the entities which were looked at
     rehearsal = _rehearsal(request)
-    endpoint = context.endpoints.update(request.caller, name, configuration, expected=expected, rehearsal=rehearsal)
+    with in_words_of(body):
+        endpoint = context.endpoints.update(request.caller, name, configuration, expected=expected, rehearsal=rehearsal)
     return _rehearsed(context, request, endpoint, rehearsal)
 
 
@@ -121,7 +122,8 @@ def update_pt_config(context: Context, request: ControlRequest) -> Answer:
     body = serving_reading.parsed(request.body)
     configuration = serving_reading.read_pt_configuration(body, PROVIDER_FORMS)
     rehearsal = _rehearsal(request)
-    endpoint = context.endpoints.update(request.caller, request.path["name"], configuration, rehearsal=rehearsal)
+    with told_at(lambda path: CONFIG + path):
+        endpoint = context.endpoints.update(request.caller, request.path["name"], configuration, rehearsal=rehearsal)
     return _rehearsed(context, request, endpoint, rehearsal)
 
 

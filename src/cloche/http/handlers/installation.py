@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from cloche.domain.errors import NotReady
+from cloche.gateway.admission import visible
 from cloche.http.answers import json
 from cloche.http.context import Answer, Context, ControlRequest
 from cloche.http.route import Needs, Row
@@ -34,8 +35,8 @@ async def host_metadata(context: Context, request: ControlRequest) -> Answer:
 
 
 def list_models(context: Context, request: ControlRequest) -> Answer:
-    """The endpoints, as the OpenAI client lists models."""
-    return json(serving.model_list(compiled.endpoint for compiled in context.snapshot().endpoints.values()))
+    """The endpoints that the caller may see, as the OpenAI client lists models."""
+    return json(serving.model_list(visible(request.principal, context.snapshot())))
 
 
 ROUTES = (
