@@ -15,6 +15,7 @@ from cloche.bootstrap.handover import Handover
 from cloche.bootstrap.host import engine_host, hosting
 from cloche.bootstrap.outage import Keeper, come_up, opened
 from cloche.bootstrap.plan import Plan, listen, make_plan
+from cloche.bootstrap.repeating import repeat
 from cloche.bootstrap.serving import Serving
 from cloche.bootstrap.usage import MEASURE_SECONDS, UsageMeter
 from cloche.bootstrap.workers import Workers
@@ -75,7 +76,12 @@ async def _in_one_process(plan: Plan, store: Store, listener: socket.socket) -> 
 
     engines = engine_host(plan)
     serving = Serving(plan, store, EngineModels(engines, plan.settings.max_tokens_default))
-    measuring = asyncio.create_task(_measure(serving), name="usage")
+    meter = UsageMeter()
+
+    async def measure() -> None:
+        serving.figures.usage = await asyncio.to_thread(meter.measure)
+
+    measuring = asyncio.create_task(repeat(MEASURE_SECONDS, "measuring the host", measure), name="usage")
     try:
         async with _hosting(plan, serving, engines):
             await serving.run(listener, announce)
@@ -138,11 +144,3 @@ async def _admin_token(plan: Plan, serving: Serving) -> str | None:
 def _welcome(plan: Plan, listener: socket.socket, first_token: str | None) -> None:
     declared = [endpoint.name for endpoint in plan.endpoints]
     welcome.say(welcome.url_of(plan.settings, listener), first_token, declared)
-
-
-async def _measure(serving: Serving) -> None:
-    """Look every few seconds at what this process and its engines take of the host."""
-    meter = UsageMeter()
-    while True:
-        serving.figures.usage = await asyncio.to_thread(meter.measure)
-        await asyncio.sleep(MEASURE_SECONDS)

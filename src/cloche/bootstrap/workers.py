@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import signal
 import socket
@@ -21,10 +20,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from cloche.bootstrap.channel import Accepting, Counted, Elsewhere, Line, Published, ToHost
 from cloche.bootstrap.desk import Desk, EngineNewsRoom
 from cloche.bootstrap.handover import Handover, encode
+from cloche.bootstrap.repeating import repeat
 from cloche.bootstrap.usage import MEASURE_SECONDS, UsageMeter
 from cloche.domain.errors import OurFault
 from cloche.gateway.figures import together
-from cloche.wire.metrics import Minute
+from cloche.wire.metrics import Minute, Usage
 
 NEWS_SECONDS = 0.1
 """How late workers hear that an engine has gone or come."""
@@ -127,6 +127,7 @@ class Workers:
         self._room = room
         self._living: set[Worker] = set()
         self._meter = UsageMeter()
+        self._usage: Usage | None = None
         self._stopping = asyncio.Event()
         self._signals = 0
 
@@ -138,7 +139,11 @@ class Workers:
         self._listener.listen(socket.SOMAXCONN)
         started = [loop.create_future() for _ in range(self._count)]
         keepers = [asyncio.create_task(self._keep(each), name="worker") for each in started]
-        others = [asyncio.create_task(self._tell_news()), asyncio.create_task(self._tell_figures())]
+        others = [
+            asyncio.create_task(repeat(NEWS_SECONDS, "telling workers of the engines", self._tell_news)),
+            asyncio.create_task(repeat(FIGURES_SECONDS, "telling workers of each other", self._tell_figures)),
+            asyncio.create_task(repeat(MEASURE_SECONDS, "measuring the host", self._measure)),
+        ]
         stopped = asyncio.create_task(self._stopping.wait())
         all_started = asyncio.ensure_future(asyncio.gather(*started))
         try:
@@ -214,19 +219,16 @@ class Workers:
         await asyncio.gather(*keepers, return_exceptions=True)
 
     async def _tell_news(self) -> None:
-        while True:
-            await asyncio.sleep(NEWS_SECONDS)
-            if self._living:
-                news = self._room.news()
-                for worker in self._living:
-                    worker.desk.tell(news)
+        if self._living:
+            news = self._room.news()
+            for worker in self._living:
+                worker.desk.tell(news)
+
+    async def _measure(self) -> None:
+        self._usage = await asyncio.to_thread(self._meter.measure)
 
     async def _tell_figures(self) -> None:
-        for count in itertools.count():
-            await asyncio.sleep(FIGURES_SECONDS)
-            if count % (MEASURE_SECONDS // FIGURES_SECONDS) == 0:
-                usage = await asyncio.to_thread(self._meter.measure)
-            for worker in self._living:
-                worker.check_alive()
-                others = (each.minutes for each in self._living if each is not worker)
-                worker.line.send_again(Elsewhere(together(others), usage))
+        for worker in self._living:
+            worker.check_alive()
+            others = (each.minutes for each in self._living if each is not worker)
+            worker.line.send_again(Elsewhere(together(others), self._usage))

@@ -32,6 +32,9 @@ from cloche.wire import errors
 
 log = logging.getLogger("cloche.http")
 
+MAX_PUBLIC_BODY = 64 * 1024
+"""Bytes of a request that needs no token: nobody is to fill the memory who has not said who they are."""
+
 _THREADS = 8
 """Control requests that may wait for the database at once."""
 
@@ -73,7 +76,8 @@ class App:
             request = _request(received)
             try:
                 await self._recognise(row, request)
-                request = request._replace(body=await _body(received))
+                limit = MAX_PUBLIC_BODY if row.needs is Needs.PUBLIC else MAX_BODY
+                request = request._replace(body=await _body(received, limit))
                 request, answer = await self._answer(row, request)
             except Problem as error:
                 answer = _error(error)
@@ -153,13 +157,13 @@ def _request(received: Request) -> ControlRequest:
     )
 
 
-async def _body(received: Request) -> bytes:
+async def _body(received: Request, limit: int) -> bytes:
     pieces, size = [], 0
     async for piece in received.stream():
         pieces.append(piece)
         size += len(piece)
-        if size > MAX_BODY:
-            raise BadRequest(f"the body is larger than {MAX_BODY} bytes, which is the limit here")
+        if size > limit:
+            raise BadRequest(f"the body is larger than {limit} bytes, which is the limit here")
     return b"".join(pieces)
 
 
