@@ -164,7 +164,8 @@ def test_a_secret_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
     with_credentials(config, token="{{secrets/scope/key}}")
     done = run(config, tmp_path / "home", admin_token="")
     assert done.returncode == 2, done.stderr
-    assert "endpoint 'chat': config.served_entities[0].external_model.custom_provider_config" in done.stderr
+    where = "endpoints.json:1: [0].config.served_entities[0].external_model.custom_provider_config"
+    assert where in done.stderr
     assert "there is no secret" in done.stderr
     with serving(tmp_path, admin_token=None) as edge:
         assert re.search(r"token +dapi[0-9a-f]{32}", edge.said)
