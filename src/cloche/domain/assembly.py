@@ -13,6 +13,7 @@ from cloche.domain.chat import (
     Chunk,
     FinishReason,
     FunctionCall,
+    ReasoningDelta,
     ToolCall,
     Usage,
 )
@@ -21,11 +22,13 @@ from cloche.domain.chat import (
 class _OpenChoice:
     """A choice whose end has not come yet."""
 
-    __slots__ = ("calls", "finish_reason", "logprobs", "text")
+    __slots__ = ("calls", "finish_reason", "logprobs", "reasoning", "refusal", "text")
 
     def __init__(self) -> None:
         self.text: list[str] = []
         self.calls: dict[int, ToolCall] = {}
+        self.reasoning: dict[int, ReasoningDelta] = {}
+        self.refusal = ""
         self.logprobs: list[dict[str, Any]] | None = None
         self.finish_reason: FinishReason | None = None
 
@@ -42,8 +45,17 @@ class _OpenChoice:
                 )
             else:
                 call.function.arguments += delta.arguments
+        for piece in chunk.reasoning:
+            known = self.reasoning.get(piece.index)
+            self.reasoning[piece.index] = piece if known is None else _joined(known, piece)
+        self.refusal += chunk.refusal
         if chunk.finish_reason is not None:
             self.finish_reason = chunk.finish_reason
+
+
+def _joined(known: ReasoningDelta, piece: ReasoningDelta) -> ReasoningDelta:
+    signature = known.signature if piece.signature is None else piece.signature
+    return ReasoningDelta(known.index, known.text + piece.text, signature, known.redacted or piece.redacted)
 
 
 class Assembly:
@@ -84,6 +96,8 @@ class Assembly:
                     finish_reason=choice.finish_reason,
                     tool_calls=[call for _, call in sorted(choice.calls.items())],
                     logprobs=choice.logprobs,
+                    reasoning=[piece for _, piece in sorted(choice.reasoning.items())],
+                    refusal=choice.refusal,
                 )
             )
         return ChatResponse(choices=choices, usage=self.usage)

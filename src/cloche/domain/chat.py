@@ -45,6 +45,7 @@ class Part(Struct):
     file: dict[str, Any] | None = None
     source: dict[str, Any] | None = None
     refusal: str | None = None
+    summary: list[dict[str, Any]] | None = None
 
     @property
     def missing(self) -> str | None:
@@ -215,12 +216,16 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class Usage(Struct, frozen=True):
-    """Tokens as the provider counted them.  Never estimated here."""
+    """Tokens as the provider counted them.  Never estimated here.
+
+    `cached_tokens`: of the prompt, read from a cache; `cache_write_tokens`: of the prompt, written into one.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -237,10 +242,23 @@ class ToolCallDelta(Struct, frozen=True):
     arguments: str = ""
 
 
+class ReasoningDelta(Struct, frozen=True):
+    """A piece of the model's reasoning.  `index` tells blocks apart; texts of one block concatenate.
+
+    `signature` comes once for a block, at its end, and must be sent back unchanged; of a block that the provider
+    keeps secret it is all there is, and `redacted` is true.
+    """
+
+    index: int
+    text: str = ""
+    signature: str | None = None
+    redacted: bool = False
+
+
 class Chunk(Struct, frozen=True):
     """A piece of one choice.  `finish_reason` ends the choice; `usage` counts all choices of the request.
 
-    `logprobs` is the list of OpenAI token records that belong to `content`.
+    `logprobs` is the list of OpenAI token records that belong to `content`.  `refusal`: the model's words of refusal.
     """
 
     index: int = 0
@@ -249,16 +267,20 @@ class Chunk(Struct, frozen=True):
     logprobs: tuple[dict[str, Any], ...] | None = None
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    reasoning: tuple[ReasoningDelta, ...] = ()
+    refusal: str = ""
 
 
 class Choice(Struct):
-    """One finished answer."""
+    """One finished answer.  `reasoning`: its blocks, each with all its text."""
 
     index: int
     content: str
     finish_reason: FinishReason
     tool_calls: list[ToolCall] = msgspec.field(default_factory=list)
     logprobs: list[dict[str, Any]] | None = None
+    reasoning: list[ReasoningDelta] = msgspec.field(default_factory=list)
+    refusal: str = ""
 
 
 class ChatResponse(Struct):

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from cloche.codec.json_faults import faults
-from cloche.domain.chat import ChatRequest, Chunk
+from cloche.domain.chat import ChatRequest, ChatResponse, Chunk
 from cloche.domain.errors import (
     Problem,
     ProviderBroken,
@@ -30,6 +30,7 @@ from cloche.domain.errors import (
     ProviderUnavailable,
 )
 from cloche.domain.outbound import HttpCall, Origin
+from cloche.domain.translation import Report
 
 Config = TypeVar("Config")
 
@@ -59,6 +60,30 @@ class Translator(Protocol):
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """What an answer other than 200, or an error object inside an answer, means."""
+
+
+class Foreign(Protocol):
+    """A provider with a dialect of its own, bound to one served entity: the canonical form goes in and comes out."""
+
+    @property
+    def model(self) -> str:
+        """The name that answers bear where the provider gives none."""
+
+    @property
+    def takes_n(self) -> bool:
+        """Whether one call can give several choices; else each choice is a call of its own."""
+
+    def encode(self, request: ChatRequest, report: Report, *, stream: bool) -> HttpCall:
+        """The call to make; what is not passed on as it is, is noted.  BadRequest for what this provider cannot do."""
+
+    def decode(self, body: bytes) -> ChatResponse:
+        """A whole answer with status 200.  ProviderBroken for what is none; for an error object in it, its Problem."""
+
+    def decoder(self) -> Decoder:
+        """The reader of a stream."""
+
+    def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
+        """What an answer other than 200 means."""
 
 
 class InvalidSettings(Exception):

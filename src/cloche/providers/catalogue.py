@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cloche.domain.endpoint import CHAT_TASK, TASKS, ExternalModel
 from cloche.providers import ai21labs, anthropic, bedrock, cohere, custom, databricks, openai, palm, vertex
-from cloche.providers.base import Translator
+from cloche.providers.base import Foreign, Translator
 from cloche.providers.untranslated import Untranslated
 
 COMPLETIONS, EMBEDDINGS = TASKS[1:]
@@ -19,9 +19,9 @@ class ProviderKind(NamedTuple):
 
     group: str
     tasks: tuple[str, ...]
-    translator: Callable[[ExternalModel], Translator]
+    translator: Callable[[ExternalModel], Translator | Foreign]
 
-    def bind(self, model: ExternalModel) -> Translator:
+    def bind(self, model: ExternalModel) -> Translator | Foreign:
         """The translator for a model whose credentials are in place.  Raises InvalidSettings."""
         bound = self.translator(model)
         return bound if model.task == CHAT_TASK else Untranslated(f"the task '{model.task}'", model.name)

@@ -22,6 +22,7 @@ from cloche.domain.chat import (
     Chunk,
     Message,
     NamedTool,
+    ReasoningDelta,
     Usage,
 )
 from cloche.domain.errors import BadRequest
@@ -177,8 +178,14 @@ def write_answer(response: ChatResponse, identity: Identity) -> bytes:
 
 def _choice(choice: Choice) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": choice.content}
+    if choice.reasoning:
+        # As Databricks answers for models that reason: parts, the reasoning first.
+        text = [{"type": "text", "text": choice.content}] if choice.content else []
+        message["content"] = [*(_reasoning(each) for each in choice.reasoning), *text]
+    if choice.refusal:
+        message["refusal"] = choice.refusal
     if choice.tool_calls:
-        message["content"] = choice.content or None
+        message["content"] = message["content"] or None
         message["tool_calls"] = choice.tool_calls
     return {
         "index": choice.index,
@@ -187,6 +194,15 @@ def _choice(choice: Choice) -> dict[str, Any]:
         "finish_reason": choice.finish_reason,
         "finishReason": choice.finish_reason,
     }
+
+
+def _reasoning(piece: ReasoningDelta) -> dict[str, Any]:
+    summary: dict[str, Any] = {"type": "summary_text", "text": piece.text}
+    if piece.redacted:
+        summary = {"type": "summary_encrypted_text", "data": piece.signature}
+    elif piece.signature is not None:
+        summary["signature"] = piece.signature
+    return {"type": "reasoning", "summary": [summary]}
 
 
 def usage_fields(usage: Usage) -> dict[str, Any]:
@@ -198,6 +214,9 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
     }
     if usage.cached_tokens is not None:
         fields["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    if usage.cache_write_tokens is not None:
+        fields["cache_creation_input_tokens"] = usage.cache_write_tokens
+        fields["cache_read_input_tokens"] = usage.cached_tokens or 0
     if usage.reasoning_tokens is not None:
         fields["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
         fields["reasoning_tokens"] = usage.reasoning_tokens
@@ -212,8 +231,13 @@ def write_role(identity: Identity, index: int) -> bytes:
 def write_chunk(chunk: Chunk, identity: Identity) -> bytes:
     """One event payload.  Usage goes where the chunk has it: with the finish reason."""
     delta: dict[str, Any] = {}
-    if chunk.content or (not chunk.tool_calls and chunk.finish_reason is None):
+    if chunk.reasoning:
+        text = [{"type": "text", "text": chunk.content}] if chunk.content else []
+        delta["content"] = [*(_reasoning(each) for each in chunk.reasoning), *text]
+    elif chunk.content or not (chunk.tool_calls or chunk.refusal or chunk.finish_reason):
         delta["content"] = chunk.content
+    if chunk.refusal:
+        delta["refusal"] = chunk.refusal
     if chunk.tool_calls:
         delta["tool_calls"] = [_tool_delta(delta) for delta in chunk.tool_calls]
     choice: dict[str, Any] = {"index": chunk.index, "delta": delta, "finish_reason": chunk.finish_reason}
