@@ -20,7 +20,7 @@ from cloche.domain.endpoint import Configuration, Endpoint, ExternalModel, Serve
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall, Timeouts
 from cloche.domain.state import State
-from cloche.providers.base import Decoder, InvalidSettings, Translator
+from cloche.providers.base import Decoder, Foreign, InvalidSettings, Translator
 from cloche.providers.catalogue import PROVIDERS
 
 
@@ -101,7 +101,7 @@ class LocalModels(Protocol):
 
 
 class Target(Struct, frozen=True):
-    """A served entity, ready to be called: exactly one of `translator` and `local` is set.
+    """A served entity, ready to be called: exactly one of `translator`, `foreign` and `local` is set.
 
     `header`: the line that tells the client which entity answered.
     """
@@ -111,6 +111,7 @@ class Target(Struct, frozen=True):
     header: bytes
     timeouts: Timeouts
     translator: Translator | None = None
+    foreign: Foreign | None = None
     local: LocalModel | None = None
 
 
@@ -228,8 +229,10 @@ def _bind(endpoint: str, entity: ServedEntity, bindings: Bindings) -> Target:
     header = f"served-model-name: {entity.name}\r\n".encode()
     model = entity.external_model
     if model is not None:
-        translator = PROVIDERS[model.provider].bind(bindings.resolve(model))
-        return Target(entity.name, model.name, header, bindings.timeouts, translator=translator)
+        bound = PROVIDERS[model.provider].bind(bindings.resolve(model))
+        if isinstance(bound, Foreign):
+            return Target(entity.name, model.name, header, bindings.timeouts, foreign=bound)
+        return Target(entity.name, model.name, header, bindings.timeouts, translator=bound)
     assert entity.entity_name is not None
     local = bindings.local(entity.entity_name)
     return Target(entity.name, endpoint, header, local.timeouts, local=local)

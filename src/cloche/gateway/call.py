@@ -91,7 +91,9 @@ class Call:
         "status",
         "stream",
         "streaming",
+        "strict",
         "target",
+        "translation",
         "usage",
     )
 
@@ -105,8 +107,10 @@ class Call:
         self.grant: Grant | None = None
         self.endpoint: str | None = None
         self.target: Target | None = None
+        self.translation = b""  # the header line that tells what became of the request's fields
         self.client_request_id: str | None = None
         self.stream = False  # the client asked for a stream
+        self.strict = False  # the client wants to be refused rather than to lose a parameter
         self.streaming = False  # the head of a stream has been sent
         self.quiet = False  # nothing has been sent since `keep_alive` last looked
         self.source: Source | None = None
@@ -199,7 +203,7 @@ class Call:
     # ---------------------------------------------------------------- the end
 
     def _headers(self) -> bytes:
-        return b"" if self.target is None else self.target.header
+        return b"" if self.target is None else self.target.header + self.translation
 
     def _end(self) -> None:
         self.ended = True

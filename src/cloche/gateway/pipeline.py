@@ -18,6 +18,7 @@ from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
 from cloche.gateway import routing
 from cloche.gateway.admission import Admission, check_level
 from cloche.gateway.call import Call, Reply
+from cloche.gateway.foreign import ForeignRun
 from cloche.gateway.relay import StreamRelay, WholeRelay
 from cloche.gateway.translated import LocalRun
 from cloche.snapshot import Slot, Snapshot, Target
@@ -126,6 +127,7 @@ class Gateway:
         if endpoint is None:
             endpoint, entity = routing.split_model(params.model)
         call.endpoint = endpoint
+        call.strict = ask.headers.get(b"cloche-strict-params") == b"true"
         compiled = routing.find(snapshot, endpoint)
         assert call.grant is not None
         check_level(call.grant, compiled, Level.CAN_QUERY)
@@ -137,6 +139,9 @@ class Gateway:
         identity = Identity(f"chatcmpl-{call.id}", int(call.arrived), target.model)
         if target.local is not None:
             LocalRun(call, target.local, request, identity).start(self._send)
+            return
+        if target.foreign is not None:
+            ForeignRun(call, target.foreign, request, identity).start(self._send, target.timeouts)
             return
         translator = target.translator
         assert translator is not None

@@ -13,7 +13,8 @@ import msgspec
 
 from cloche.domain.errors import Problem, ProviderBroken
 from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
-from cloche.providers.base import Translator
+from cloche.domain.translation import Report
+from cloche.providers.base import Foreign, Translator
 from cloche.snapshot import Target
 from cloche.wire.openai import read_chat
 
@@ -48,28 +49,36 @@ class Prober:
         return asyncio.run_coroutine_threadsafe(self._all(targets), self._loop).result()
 
     async def _all(self, targets: Sequence[Target]) -> list[Outcome]:
-        calls = [self._one(target.entity, target.translator) for target in targets if target.translator is not None]
-        return list(await asyncio.gather(*calls))
+        return list(await asyncio.gather(*(self._one(target) for target in targets if target.local is None)))
 
-    async def _one(self, entity: str, translator: Translator) -> Outcome:
+    async def _one(self, target: Target) -> Outcome:
         began = time.monotonic()
         message = ""
         try:
-            answer = _Answer(translator)
-            exchange = self._send(translator.encode(read_chat(_QUESTION), stream=False), answer, TIMEOUTS)
+            bound = target.translator or target.foreign
+            assert bound is not None
+            answer = _Answer(bound)
+            exchange = self._send(_question(bound), answer, TIMEOUTS)
             try:
                 await answer.ended
             finally:
                 exchange.cancel()
         except Problem as problem:
             message = problem.message
-        return Outcome(entity, not message, message, round((time.monotonic() - began) * 1000))
+        return Outcome(target.entity, not message, message, round((time.monotonic() - began) * 1000))
+
+
+def _question(bound: Translator | Foreign) -> HttpCall:
+    request = read_chat(_QUESTION)
+    if isinstance(bound, Foreign):
+        return bound.encode(request, Report(), stream=False)
+    return bound.encode(request, stream=False)
 
 
 class _Answer:
     """Waits for the end of one answer."""
 
-    def __init__(self, translator: Translator) -> None:
+    def __init__(self, translator: Translator | Foreign) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._translator = translator
         self._status = 0

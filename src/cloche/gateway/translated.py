@@ -11,17 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
-from cloche.codec import sse
-from cloche.domain.assembly import Assembly
-from cloche.domain.chat import ChatRequest, Chunk, Usage
+from cloche.domain.chat import ChatRequest, Chunk
 from cloche.domain.errors import NotReady, Problem, ProviderBroken, ProviderTimeout, ProviderUnreachable
 from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
+from cloche.gateway.answering import Answering
 from cloche.gateway.call import Call
 from cloche.providers.base import Decoder
 from cloche.snapshot import LocalModel, Ticket
-from cloche.wire import openai
 from cloche.wire.openai import Identity
 
 Send = Callable[[HttpCall, Receiver, Timeouts], Exchange]
@@ -33,17 +29,14 @@ class LocalRun:
     """The whole call: makes one choice after another, ends when all have ended or one has failed."""
 
     __slots__ = (
-        "_assembly",
+        "_answering",
         "_call",
         "_exchange",
         "_finished",
         "_http_calls",
-        "_identity",
         "_paused",
         "_send",
-        "_separate_usage",
         "_ticket",
-        "_usage",
         "model",
         "request",
     )
@@ -52,11 +45,7 @@ class LocalRun:
         self.model = model
         self.request = request
         self._call = call
-        self._identity = identity
-        self._assembly = None if call.stream else Assembly(request.params.n or 1)
-        options = request.params.stream_options
-        self._separate_usage = options is not None and options.include_usage
-        self._usage: Usage | None = None
+        self._answering = Answering(call, request, identity)
         self._http_calls: list[HttpCall] = []
         self._finished = 0  # choices, and so the index of the one that is under way
         self._ticket: Ticket | None = None
@@ -106,48 +95,21 @@ class LocalRun:
 
     def take(self, chunks: list[Chunk]) -> None:
         """Chunks of one choice, in order."""
-        if self._assembly is not None:
-            for chunk in chunks:
-                self._assembly.add(chunk)
-            return
-        self._call.send(sse.encode_all([openai.write_chunk(chunk, self._identity) for chunk in chunks]))
-
-    def begin(self, index: int) -> None:
-        """A choice has its first bytes: say who speaks."""
-        if self._assembly is None:
-            self._call.send(sse.encode(openai.write_role(self._identity, index)))
+        self._answering.take(chunks)
 
     def choice_ended(self, last: Chunk) -> None:
         """A choice is finished; `last` has its finish reason and its own usage.  Make the next one, or end the call."""
-        self._add_usage(last.usage)
         self._finished += 1
         complete = self._finished == len(self._http_calls)
         if complete:
             self._leave(finished=True)
-        if self._assembly is not None:
-            self._assembly.add(last)
-            if complete:
-                self._answer(self._assembly)
-        else:
-            self._send_last(last, complete=complete)
+        self._answering.take_last(last, complete=complete)
         if not complete:
             self._ask()
 
-    def _send_last(self, last: Chunk, *, complete: bool) -> None:
-        """The last chunk of a choice, and the end of the stream if it is `complete`."""
-        with_usage = self._usage if complete and not self._separate_usage else None
-        payloads = [openai.write_chunk(msgspec.structs.replace(last, usage=with_usage), self._identity)]
-        if not complete:
-            self._call.send(sse.encode_all(payloads))
-            return
-        if self._separate_usage and self._usage is not None:
-            payloads.append(openai.write_usage(self._usage, self._identity))
-        self._call.send(sse.encode_all([*payloads, sse.DONE]))
-        self._call.finish(self._usage)
-
     def fail(self, problem: Problem) -> None:
         """The call has lost its place, or one of its choices has failed, and with it the call."""
-        self._call.usage = self._usage
+        self._call.usage = self._answering.usage
         self._call.fail(problem)
         self.cancel()
 
@@ -162,35 +124,18 @@ class LocalRun:
             problem = NotReady("the model is restarting; try again in a moment")
         self.fail(problem)
 
-    def _answer(self, assembly: Assembly) -> None:
-        response = assembly.response()
-        response.usage = self._usage
-        self._call.answer(openai.write_answer(response, self._identity), self._usage)
-
-    def _add_usage(self, usage: Usage | None) -> None:
-        if usage is None or self._usage is None:
-            self._usage = usage or self._usage
-            return
-        self._usage = Usage(
-            prompt_tokens=self._usage.prompt_tokens,
-            completion_tokens=self._usage.completion_tokens + usage.completion_tokens,
-            cached_tokens=self._usage.cached_tokens,
-        )
-
 
 class _ChoiceRun:
     """One choice: decodes what the engine answers."""
 
-    __slots__ = ("_begun", "_decoder", "_headers", "_index", "_refusal", "_run", "_status")
+    __slots__ = ("_decoder", "_headers", "_refusal", "_run", "_status")
 
     def __init__(self, run: LocalRun, index: int) -> None:
         self._run = run
-        self._index = index
         self._decoder: Decoder = run.model.decoder(run.request, index)
         self._status = 0
         self._headers: dict[bytes, bytes] = {}
         self._refusal = b""
-        self._begun = False
 
     # ---------------------------------------------------------------- from upstream/
 
@@ -205,7 +150,7 @@ class _ChoiceRun:
             self._refusal = (self._refusal + data)[:_MAX_REFUSAL]
             return
         try:
-            self._pass(self._decoder.feed(data))
+            self._run.take(self._decoder.feed(data))
         except Problem as problem:
             self._run.fail(problem)
 
@@ -219,18 +164,9 @@ class _ChoiceRun:
         except Problem as problem:
             self._run.fail(problem)
             return
-        self._pass(rest)
-        if not self._begun:  # an empty answer
-            self._run.begin(self._index)
+        self._run.take(rest)
         self._run.choice_ended(last)
 
     def on_failure(self, problem: Problem) -> None:
         """The engine died or does not answer."""
         self._run.lose(problem)
-
-    def _pass(self, chunks: list[Chunk]) -> None:
-        if chunks and not self._begun:
-            self._begun = True
-            self._run.begin(self._index)
-        if chunks:
-            self._run.take(chunks)

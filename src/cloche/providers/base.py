@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
 import msgspec
@@ -62,6 +62,7 @@ class Translator(Protocol):
         """What an answer other than 200, or an error object inside an answer, means."""
 
 
+@runtime_checkable
 class Foreign(Protocol):
     """A provider with a dialect of its own, bound to one served entity: the canonical form goes in and comes out."""
 

@@ -1,0 +1,179 @@
+"""Calls to a provider with a dialect of its own: whatever it answers reaches the client in the canonical form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from cloche.domain.chat import ChatRequest, ChatResponse, Choice, Chunk, ReasoningDelta, Usage
+from cloche.domain.errors import BadRequest, Problem, ProviderBroken, ProviderBusy, ProviderTimeout
+from cloche.domain.outbound import HttpCall, Origin, Timeouts
+from cloche.domain.translation import Report
+from cloche.providers.base import Decoder
+from cloche.snapshot import Target
+
+from .scripted import STREAM_HEAD, Outbound, World
+
+
+class Lines:
+    """Reads a dialect of lines: each is a word, the last one is `end N` with the count of words."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Every whole line but the end."""
+        self._text += data.decode()
+        *lines, self._text = self._text.split("\n")
+        if any(line == "oops" for line in lines):
+            raise ProviderBusy("too much")
+        self._text = "\n".join([line for line in lines if line.startswith("end")] + [self._text])
+        return [_chunk(line) for line in lines if not line.startswith("end")]
+
+    def close(self) -> list[Chunk]:
+        """The end, if it has come."""
+        word, _, count = self._text.strip().partition(" ")
+        if word != "end":
+            raise ProviderBroken("the answer is not whole")
+        return [Chunk(finish_reason="stop", usage=Usage(7, int(count)))]
+
+
+def _chunk(line: str) -> Chunk:
+    if line.startswith("think "):
+        return Chunk(reasoning=(ReasoningDelta(0, line.removeprefix("think ")),))
+    return Chunk(content=line)
+
+
+class Abroad:
+    """A provider of that dialect."""
+
+    model = "far"
+
+    def __init__(self, *, takes_n: bool = False) -> None:
+        self.takes_n = takes_n
+
+    def encode(self, request: ChatRequest, report: Report, *, stream: bool) -> HttpCall:
+        """Drops the seed, and has no tools."""
+        if request.params.tools:
+            raise BadRequest("tools: this provider has none")
+        if request.params.seed is not None:
+            report.note("dropped", "seed", "it has no dice")
+        if request.max_tokens is not None:
+            report.note("mapped", "max_tokens")
+        body = json.dumps({"stream": stream, "n": request.params.n}).encode()
+        return HttpCall(Origin("far.test", 443, tls=True), b"", (body,))
+
+    def decode(self, body: bytes) -> ChatResponse:
+        """The same lines."""
+        decoder = Lines()
+        text = "".join(chunk.content for chunk in decoder.feed(body))
+        [last] = decoder.close()
+        return ChatResponse([Choice(0, text, "stop")], last.usage)
+
+    def decoder(self) -> Decoder:
+        """Of a stream."""
+        return Lines()
+
+    def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
+        """Always busy."""
+        return ProviderBusy("come back", retry_after=9)
+
+
+@pytest.fixture
+def world() -> World:
+    """A gateway whose endpoint `chat` is answered abroad."""
+    made = World()
+    target = Target("a", "far", b"served-model-name: a\r\n", Timeouts(), foreign=Abroad())
+    snapshot = made.snapshot.current()
+    chat = structs.replace(snapshot.endpoints["chat"], routed=(target,), bounds=(100,), targets={"a": target})
+    made.snapshot.swap(structs.replace(snapshot, endpoints={"chat": chat}))
+    return made
+
+
+def finish(outbound: Outbound, *lines: str) -> None:
+    """Answer a call with lines, one at a time."""
+    outbound.receiver.on_head(200, dict(STREAM_HEAD))
+    for line in lines:
+        outbound.receiver.on_data(line.encode() + b"\n")
+    outbound.receiver.on_end()
+
+
+def test_a_whole_answer_and_what_became_of_its_fields(world: World) -> None:
+    """A whole answer is asked for and translated; the client is told which fields were not passed on as they are."""
+    _, client = world.ask(seed=1, max_tokens=5)
+    assert world.last.body["stream"] is False
+    finish(world.last, "Hel", "lo", "end 2")
+    assert client.json["choices"][0]["message"]["content"] == "Hello"
+    assert client.json["usage"]["total_tokens"] == 9
+    assert client.headers == b"served-model-name: a\r\ncloche-translation: dropped=seed; mapped=max_tokens\r\n"
+    assert client.over
+    assert world.idle
+
+
+def test_a_stream(world: World) -> None:
+    """Events come as they are decoded, reasoning before text; the finish reason and usage come last."""
+    _, client = world.ask(stream=True)
+    finish(world.last, "think hm", "Hel", "lo", "end 2")
+    role, thought, first, second, last = (each["choices"][0] for each in client.events[:-1])
+    assert role["delta"]["role"] == "assistant"
+    assert thought["delta"]["content"] == [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}]
+    assert first["delta"]["content"] + second["delta"]["content"] == "Hello"
+    assert last["finish_reason"] == "stop"
+    assert client.events[-2]["usage"]["completion_tokens"] == 2
+    assert client.events[-1] == "[DONE]"
+    assert world.idle
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_several_choices_are_several_calls(world: World, stream: bool) -> None:
+    """A provider without `n` is asked once for each choice; the prompt is counted once."""
+    _, client = world.ask(n=2, stream=stream)
+    for word in ("one", "two"):
+        finish(world.last, word, "end 3")
+    assert len(world.calls) == 2
+    usage: Any = client.events[-2]["usage"] if stream else client.json["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (7, 6)
+    assert b"emulated=n" in client.headers
+    if not stream:
+        texts = {each["index"]: each["message"]["content"] for each in client.json["choices"]}
+    else:
+        deltas = [each["choices"][0] for each in client.events[:-1]]
+        texts = {0: "", 1: ""}
+        for each in deltas:
+            texts[each["index"]] += each["delta"].get("content", "")
+    assert texts == {0: "one", 1: "two"}
+
+
+def test_strict_callers_are_refused_instead(world: World) -> None:
+    """Who asks for it is refused rather than to have a parameter dropped; nothing is sent."""
+    _, client = world.ask(seed=1, headers={b"cloche-strict-params": b"true"})
+    assert (client.status, world.calls) == (400, [])
+    assert client.json["message"].startswith("seed: ")
+    _, client = world.ask(tools=[{"type": "function", "function": {"name": "f"}}])
+    assert (client.status, world.calls) == (400, [])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_refusals(world: World, stream: bool) -> None:
+    """An error before the first event has its own status; a failing connection, too."""
+    _, client = world.ask(stream=stream)
+    world.last.answer(b"{}", status=529)
+    assert (client.status, client.wholes) == (429, 1)
+    _, client = world.ask(stream=stream)
+    world.last.receiver.on_failure(ProviderTimeout("slow"))
+    assert client.status == 504
+    assert world.idle
+
+
+def test_a_stream_that_breaks(world: World) -> None:
+    """What fails after the first event is an error event; what is cut off is not taken for whole."""
+    for lines in (["Hel", "oops"], ["Hel"]):
+        _, client = world.ask(stream=True)
+        finish(world.last, *lines)
+        assert client.status == 200
+        assert "error" in client.events[-2]
+        assert client.events[-1] == "[DONE]"
+    assert world.idle
