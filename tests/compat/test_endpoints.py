@@ -246,13 +246,13 @@ def test_a_dry_run_can_ask_the_providers(client: WorkspaceClient, provider: Prov
 
 
 def test_what_is_not_translated_answers_501(client: WorkspaceClient, relaying: Live) -> None:
-    """An endpoint of a provider whose dialect is not spoken yet is made, and a query of it says so."""
+    """An endpoint of a task that is not served yet is made, and a query of it says so."""
     key = sdk.AnthropicConfig(anthropic_api_key_plaintext=CANARY)
     model = sdk.ExternalModel(
-        name="c", provider=sdk.ExternalModelProvider.ANTHROPIC, task="llm/v1/chat", anthropic_config=key
+        name="c", provider=sdk.ExternalModelProvider.ANTHROPIC, task="llm/v1/completions", anthropic_config=key
     )
     client.serving_endpoints.create_and_wait("managed", config=config(sdk.ServedEntityInput(external_model=model)))
     for stream in (False, True):
         got = relaying.ask("managed", stream=stream)
         assert (got.status, got.json()["error_code"]) == (501, "NOT_IMPLEMENTED")
-        assert "the provider 'anthropic'" in got.json()["message"]
+        assert "the task 'llm/v1/completions'" in got.json()["message"]

@@ -12,6 +12,7 @@ from cloche.control.publish import Publisher
 from cloche.control.versions import Versions
 from cloche.domain.endpoint import Configuration, Declaration, Endpoint, Route, ServedEntity
 from cloche.domain.outbound import Timeouts
+from cloche.domain.reach import Reach
 from cloche.snapshot import LocalModel, Slot, Snapshot
 from cloche.store.database import Store
 
@@ -32,8 +33,8 @@ class Loaded:
 class Plane:
     """The use-cases."""
 
-    def __init__(self, store: Store) -> None:
-        compiler = Compiler(store.sealer.open, lambda _: cast(LocalModel, Loaded()), Timeouts())
+    def __init__(self, store: Store, reach: Reach = Reach()) -> None:  # noqa: B008 (frozen)
+        compiler = Compiler(store.sealer.open, lambda _: cast(LocalModel, Loaded()), Timeouts(), reach)
         self.store = store
         self.publisher = Publisher(Slot(Snapshot(0, {}, {})), store, compiler)
         self.publisher.refresh()

@@ -13,12 +13,13 @@ from typing import Any
 
 import msgspec
 
-CHAT_APIS = ("openai.chat", "azure.chat", "openai_compat.chat", "databricks.chat")
+CHAT_APIS = ("openai.chat", "azure.chat", "openai_compat.chat", "databricks.chat", "mistral.chat")
 MISSING = "no recorded exchanges: set CLOCHE_CORPUS to their folder"
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """One exchange.  `body`: the very bytes of the answer; `expect`: what a reference reading found in it."""
+    """One exchange.  `request`: what was asked, in OpenAI's words; `body`: the very bytes of the answer; `expect`: what
+    a reference reading found in it."""
 
     id: str
     api: str
@@ -45,13 +46,22 @@ def folder() -> Path | None:
 
 
 @cache
-def recordings() -> tuple[Recording, ...]:
-    """All exchanges of the chat APIs; none where there is no folder."""
+def recordings(apis: tuple[str, ...] = CHAT_APIS) -> tuple[Recording, ...]:
+    """All exchanges of these APIs; none where there is no folder."""
     place = folder()
     if place is None:
         return ()
     items = json.loads((place / "dev" / "index.json").read_bytes())["items"]
-    return tuple(_read(place / "dev" / item["file"]) for item in items if item["api"] in CHAT_APIS)
+    return tuple(_read(place / "dev" / item["file"]) for item in items if item["api"] in apis)
+
+
+@cache
+def accepted_paths(api: str) -> frozenset[str]:
+    """The JSON paths of requests to an API that a real provider took; none where there is no folder."""
+    place = folder()
+    if place is None:
+        return frozenset()
+    return frozenset(json.loads((place / "dev" / "request_vocab.json").read_bytes())[api])
 
 
 def _read(path: Path) -> Recording:
@@ -62,10 +72,20 @@ def _read(path: Path) -> Recording:
         id=item["id"],
         api=item["api"],
         provider=item["provider"],
-        request=item["request"]["body"],
+        request=_in_openai_words(item["api"], item["request"]["body"]),
         status=answer["status"],
         content_type=answer["content_type"] or "",
         framing=answer["framing"],
         body=answer["body"].encode(),
         expect=item["expect"],
     )
+
+
+def _in_openai_words(api: str, request: dict[str, Any]) -> dict[str, Any]:
+    """What a client of the API would have asked: Mistral has a word of its own for a required call, and takes a choice
+    of tools where there are none, which OpenAI refuses and so does cloche."""
+    if api != "mistral.chat" or "tool_choice" not in request:
+        return request
+    if "tools" not in request:
+        return {name: value for name, value in request.items() if name != "tool_choice"}
+    return {**request, "tool_choice": "required"} if request["tool_choice"] == "any" else request

@@ -9,7 +9,7 @@ import pytest
 from cloche.domain.endpoint import ExternalModel
 from cloche.domain.errors import NotSupported
 from cloche.domain.outbound import HttpCall, Origin
-from cloche.providers.base import InvalidSettings
+from cloche.providers.base import Foreign, InvalidSettings
 from cloche.providers.catalogue import PROVIDERS
 from cloche.wire.openai import read_chat
 
@@ -24,7 +24,9 @@ def model(provider: str, **settings: Any) -> ExternalModel:
 
 def call(provider: str, **settings: Any) -> HttpCall:
     """A call of a model bound with those settings."""
-    return PROVIDERS[provider].bind(model(provider, **settings)).encode(HELLO, stream=False)
+    bound = PROVIDERS[provider].bind(model(provider, **settings))
+    assert not isinstance(bound, Foreign)
+    return bound.encode(HELLO, stream=False)
 
 
 def faults(provider: str, **settings: Any) -> list[tuple[str, str]]:
@@ -207,6 +209,16 @@ COMMON = {"content-type": "application/json", "accept-encoding": "identity", "us
             {"": "POST /chat/completions HTTP/1.1", "host": "[::1]", "authorization": f"Bearer {SECRET}"},
         ),
         (
+            "openai",
+            {**KEY, **AZURE, "openai_deployment_name": "my model/2"},
+            Origin("x.openai.azure.com", 443, tls=True),
+            {
+                "": "POST /openai/deployments/my%20model%2F2/chat/completions?api-version=2024-10-21 HTTP/1.1",
+                "host": "x.openai.azure.com",
+                "api-key": SECRET,
+            },
+        ),
+        (
             "custom",
             {**URL, "bearer_token_auth": {"token_plaintext": SECRET}},
             Origin("h", 80),
@@ -255,6 +267,7 @@ def test_the_head_of_every_call(
     ("provider", "settings"),
     [
         ("openai", KEY),
+        ("openai", {**KEY, **AZURE}),
         ("custom", {**URL, "bearer_token_auth": {"token_plaintext": SECRET}}),
         ("databricks-model-serving", WORKSPACE),
     ],
@@ -262,18 +275,16 @@ def test_the_head_of_every_call(
 def test_secrets_are_in_the_head_and_nowhere_else(provider: str, settings: dict[str, Any]) -> None:
     """What can be printed of a bound provider and of its calls bears no credential."""
     bound = PROVIDERS[provider].bind(model(provider, **settings))
+    assert not isinstance(bound, Foreign)
     outbound = bound.encode(HELLO, stream=True)
     assert SECRET.encode() in outbound.head
     assert SECRET not in repr(bound) + str(bound) + repr(outbound) + str(outbound)
 
 
 UNTRANSLATED = [
-    ("anthropic", "llm/v1/chat", {"anthropic_api_key_plaintext": SECRET}, "the provider 'anthropic'"),
-    ("cohere", "llm/v1/chat", {"cohere_api_key_plaintext": SECRET}, "the provider 'cohere'"),
     ("ai21labs", "llm/v1/completions", {"ai21labs_api_key_plaintext": SECRET}, "the task 'llm/v1/completions'"),
     ("amazon-bedrock", "llm/v1/chat", AWS, "the provider 'amazon-bedrock'"),
     ("google-cloud-vertex-ai", "llm/v1/chat", GOOGLE, "the provider 'google-cloud-vertex-ai'"),
-    ("openai", "llm/v1/chat", {**KEY, **AZURE}, "the type 'azure' of the provider 'openai'"),
     ("openai", "llm/v1/chat", ENTRA, "the type 'azuread' of the provider 'openai'"),
     ("openai", "llm/v1/embeddings", KEY, "the task 'llm/v1/embeddings'"),
 ]
@@ -284,6 +295,7 @@ def test_what_is_not_translated_says_so(provider: str, task: str, settings: dict
     """Good settings of a dialect that is not spoken yet can be bound, and a call is answered with 501."""
     assert task in PROVIDERS[provider].tasks
     bound = PROVIDERS[provider].bind(ExternalModel("m", provider, task, settings))
+    assert not isinstance(bound, Foreign)
     with pytest.raises(NotSupported, match=words) as caught:
         bound.encode(HELLO, stream=False)
     assert caught.value.status == 501

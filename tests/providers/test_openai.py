@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from cloche.domain.endpoint import ExternalModel
+from cloche.domain.errors import ProviderCredentials
 from cloche.domain.outbound import Origin
-from cloche.providers.openai import OpenAIShaped
+from cloche.providers.openai import OpenAIShaped, bind
 from cloche.wire.openai import read_chat
 
 PROVIDER = OpenAIShaped("openai", 'gpt "4"', Origin("h", 80), b"head")
@@ -58,3 +60,37 @@ def test_usage_is_asked_for_in_every_stream(asked: dict[str, Any]) -> None:
     assert sent(**asked) == {"model": 'gpt "4"', **BASE}
     stream = {"stream": True, "stream_options": {"include_usage": True}}
     assert sent(streamed=True, **asked) == {"model": 'gpt "4"', **BASE, **stream}
+
+
+def azure(version: str) -> OpenAIShaped:
+    """A deployment on Azure under that version of its interface."""
+    settings = {
+        "openai_api_type": "azure",
+        "openai_api_base": "https://x.openai.azure.com/",
+        "openai_api_version": version,
+        "openai_deployment_name": "d",
+        "openai_api_key_plaintext": "0123456789abcdef",
+    }
+    bound = bind(ExternalModel("gpt-4o", "openai", "llm/v1/chat", settings))
+    assert isinstance(bound, OpenAIShaped)
+    return bound
+
+
+@pytest.mark.parametrize(
+    ("version", "knows"), [("2023-07-01-preview", False), ("2024-09-01-preview", True), ("2024-10-21", True)]
+)
+def test_azure_is_asked_for_usage_where_it_can_be(version: str, knows: bool) -> None:
+    """Older versions of Azure's interface refuse `stream_options`, so they are not sent there."""
+    call = azure(version).encode(read_chat(json.dumps(BASE).encode()), stream=True)
+    body = json.loads(b"".join(bytes(piece) for piece in call.body))
+    asked = {"stream_options": {"include_usage": True}} if knows else {}
+    assert body == {"model": "gpt-4o", **BASE, "stream": True, **asked}
+
+
+def test_azure_answers_in_its_own_name() -> None:
+    """Who reads an error learns that Azure refused, not OpenAI, and never reads the key."""
+    said = b'{"error":{"code":"401","message":"Access denied due to invalid subscription key 0123456789abcdef."}}'
+    problem = azure("2024-10-21").error(401, {}, said)
+    assert isinstance(problem, ProviderCredentials)
+    assert problem.message.startswith("azure rejected")
+    assert "0123456789" not in azure("2024-10-21").error(400, {}, said).message

@@ -146,13 +146,13 @@ def test_absolute_form(run: Run) -> None:
             async with client(options) as upstream:
                 for _ in range(2):
                     assert (await fetch(upstream, Origin("provider.test", 8000))).ended
-                other, _ = ask(upstream, Origin("2001:db8::1", 80))
+                other, _ = ask(upstream, Origin("2606:4700::1111", 80))
                 await other.wait()
                 assert proxy.connections == 2
             line, rest = HEAD.split(b"\r\n", 1)
             first = b"POST http://provider.test:8000/v1/chat HTTP/1.1\r\n" + BASIC + rest + b"content-length: 2\r\n\r\n"
             assert [first, first] == heads[:2]
-            assert heads[2].startswith(b"POST http://[2001:db8::1]:80/v1/chat HTTP/1.1\r\n")
+            assert heads[2].startswith(b"POST http://[2606:4700::1111]:80/v1/chat HTTP/1.1\r\n")
             assert line == b"POST /v1/chat HTTP/1.1"
 
     run(main)

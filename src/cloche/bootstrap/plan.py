@@ -12,6 +12,7 @@ from cloche.control.declared import Declared, DeclaredEndpoints, declared_endpoi
 from cloche.domain.endpoint import Declaration, ServedEntity
 from cloche.domain.errors import NotFound
 from cloche.domain.outbound import Timeouts
+from cloche.domain.reach import Reach, is_loopback, read_reach
 from cloche.engine.catalogue import SMOLLM2, Catalogue
 from cloche.engine.options import EngineOptions, default_threads, is_installed
 from cloche.http.server import TlsFiles, UnusableTls
@@ -156,7 +157,15 @@ def _upstream_options(settings: Settings, endpoints: Iterable[Declaration]) -> U
         https_proxy=_usable_proxy("https_proxy", settings.https_proxy, needed),
         no_proxy=",".join(settings.no_proxy),
         ca_bundle=None if settings.ca_bundle is None else str(settings.ca_bundle),
+        reach=_reach(settings),
     )
+
+
+def _reach(settings: Settings) -> Reach:
+    try:
+        return read_reach(settings.allow_upstream, loopback=is_loopback(settings.host))
+    except ValueError as error:
+        raise SettingsError([f"allow_upstream: {error}"]) from None
 
 
 def _usable_proxy(name: str, url: str | None, needed: bool) -> str | None:

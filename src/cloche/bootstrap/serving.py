@@ -51,7 +51,7 @@ class Serving:
         self._store = store
         self._models = models
         self._slot = Slot(Snapshot(0, {}, {}))
-        compiler = Compiler(store.sealer.open, models.handle, plan.timeouts)
+        compiler = Compiler(store.sealer.open, models.handle, plan.timeouts, plan.upstream.reach)
         self.publisher = Publisher(self._slot, store, compiler)
         self.admission = Admission(store.key)
         self.tokens = Tokens(self.publisher, now_ms)

@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Sequence
 
+from cloche.domain.reach import is_loopback
 from cloche.settings import Settings
 
 log = logging.getLogger("cloche")
@@ -15,7 +16,7 @@ def url_of(settings: Settings, listener: socket.socket) -> str:
     """Where the server is reached."""
     host, port = listener.getsockname()[:2]
     scheme = "https" if settings.tls_cert is not None else "http"
-    if not _is_loopback(host) and scheme == "http":
+    if not is_loopback(host) and scheme == "http":
         log.warning("listening on %s without TLS: tokens and prompts cross the network readable", host)
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -38,7 +39,3 @@ def say(url: str, first_token: str | None, endpoints: Sequence[str]) -> None:
             '"max_tokens": 128}\'',
         ]
     print("\n".join([*lines, ""]), flush=True)  # noqa: T201 - this is what the operator waits for
-
-
-def _is_loopback(host: str) -> bool:
-    return host.startswith("127.") or host in ("::1", "localhost")

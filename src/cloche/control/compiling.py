@@ -16,6 +16,7 @@ from cloche.domain.access import Level, Principal, principals
 from cloche.domain.endpoint import Endpoint, ExternalModel, Update, Version
 from cloche.domain.errors import BadRequest, NotReady, Problem
 from cloche.domain.outbound import Timeouts
+from cloche.domain.reach import Reach
 from cloche.domain.state import State
 from cloche.providers.base import InvalidSettings
 from cloche.snapshot import Bindings, CompiledEndpoint, Grant, LocalModel, Snapshot, compile_endpoint
@@ -37,12 +38,19 @@ class Compiled(msgspec.Struct, frozen=True):
 
 
 class Compiler:
-    """`local`: the model of that name on this host, loaded or not."""
+    """`local`: the model of that name on this host, loaded or not.  `reach`: which addresses may be called."""
 
-    def __init__(self, open_sealed: Opener, local: Callable[[str], LocalModel], timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        open_sealed: Opener,
+        local: Callable[[str], LocalModel],
+        timeouts: Timeouts,
+        reach: Reach = Reach(),  # noqa: B008 (frozen)
+    ) -> None:
         self._open = open_sealed
         self._local = local
         self._timeouts = timeouts
+        self._reach = reach
 
     def compile(self, state: State, previous: Snapshot) -> Compiled:
         """The snapshot of a state."""
@@ -106,9 +114,20 @@ class Compiler:
 
     def _bindings(self, secrets: Mapping[tuple[str, str], bytes]) -> Bindings:
         def resolve(model: ExternalModel) -> ExternalModel:
+            out_of_reach = list(_out_of_reach(model.settings, model.settings_name, self._reach))
+            if out_of_reach:
+                raise InvalidSettings(out_of_reach)
             return resolved(model, secrets, self._open)
 
         return Bindings(resolve, self._local, self._timeouts)
+
+
+def _out_of_reach(settings: Mapping[str, object], path: str, reach: Reach) -> Iterator[tuple[str, str]]:
+    """Each URL in a provider's settings that must not be called, by its path."""
+    for name, value in settings.items():
+        why = reach.refuses_url(value) if isinstance(value, str) and "://" in value else None
+        if why is not None:
+            yield f"{path}.{name}", why
 
 
 def _levels(state: State) -> dict[str, dict[str, Level]]:

@@ -18,6 +18,7 @@
     ├── ProviderFault                    the upstream service failed; `retryable` says whether another may do better
     │   ├── ProviderRefused              4xx, the provider's own      the provider rejects this request
     │   ├── ProviderCredentials          500 INTERNAL_ERROR           the provider rejects our key: not the caller's
+    │   ├── ProviderForbidden            500 INTERNAL_ERROR           its address is none that may be called from here
     │   ├── ProviderBusy                 429 REQUEST_LIMIT_EXCEEDED   carries the provider's retry_after
     │   ├── ProviderUnreachable          503 TEMPORARILY_UNAVAILABLE  no connection could be made
     │   ├── ProviderUnavailable          503 TEMPORARILY_UNAVAILABLE  the provider says that it is overloaded or down
@@ -175,6 +176,12 @@ class ProviderRefused(ProviderFault):
 
 class ProviderCredentials(ProviderFault):
     """The provider rejects cloche's own key: 500, so that the caller does not doubt their token."""
+
+    status = 500
+
+
+class ProviderForbidden(ProviderFault):
+    """The provider's address is none that this server may call: nothing was sent, and its operator must decide."""
 
     status = 500
 

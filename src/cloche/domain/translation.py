@@ -7,6 +7,7 @@ Must not know providers.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from cloche.domain.errors import BadRequest
@@ -14,6 +15,9 @@ from cloche.domain.errors import BadRequest
 Fate = Literal["passed", "mapped", "emulated", "clamped", "dropped"]
 
 _LOSSY = ("clamped", "dropped")
+
+_NOT_SHOWN = re.compile(r"[^A-Za-z0-9_.\[\]-]")
+"""What a field's name cannot bear into a header: it may be the client's own invention, line breaks and all."""
 
 
 class Report:
@@ -42,4 +46,7 @@ class Report:
 
     def header(self) -> str:
         """`mapped=max_tokens,stop; dropped=seed`, for a response header; empty where there is nothing to tell."""
-        return "; ".join(f"{fate}={','.join(fields)}" for fate, fields in self.fates().items())
+        return "; ".join(
+            f"{fate}={','.join(_NOT_SHOWN.sub('?', field) for field in fields)}"
+            for fate, fields in self.fates().items()
+        )

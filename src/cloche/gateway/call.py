@@ -16,6 +16,7 @@ from typing import Protocol
 
 from cloche.domain.chat import Usage
 from cloche.domain.errors import Problem
+from cloche.domain.translation import Report
 from cloche.snapshot import Grant, Target
 from cloche.telemetry import Outcome
 from cloche.wire import errors
@@ -199,6 +200,12 @@ class Call:
         """The client reads again."""
         if self.source is not None:
             self.source.resume()
+
+    def tell(self, report: Report) -> None:
+        """Put what became of the request's fields into the head of the answer, if there is anything to tell."""
+        told = report.header()
+        if told:
+            self.translation = f"cloche-translation: {told}\r\n".encode("ascii")
 
     # ---------------------------------------------------------------- the end
 

@@ -59,9 +59,7 @@ class ForeignRun:
         if self._expected > 1:
             report.note("emulated", "n")
         self._http_call = self.foreign.encode(self._request, report, stream=self._call.stream)
-        told = report.header()
-        if told:
-            self._call.translation = f"cloche-translation: {told}\r\n".encode("ascii", "replace")
+        self._call.tell(report)
         self._call.source = self
         self._send = send
         self._timeouts = timeouts

@@ -15,6 +15,7 @@ from cloche.domain.access import Level
 from cloche.domain.chat import ChatRequest
 from cloche.domain.errors import NotReady, Problem
 from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
+from cloche.domain.translation import Report
 from cloche.gateway import routing
 from cloche.gateway.admission import Admission, check_level
 from cloche.gateway.call import Call, Reply
@@ -145,10 +146,15 @@ class Gateway:
             return
         translator = target.translator
         assert translator is not None
+        if translator.differs:
+            report = Report(strict=call.strict)
+            translator.note(request, report)
+            call.tell(report)
         relay: Receiver
         if call.stream:
             separate = params.stream_options is not None and params.stream_options.include_usage
-            relay = StreamRelay(call, translator, Stream(identity, expected=params.n or 1, separate_usage=separate))
+            stream = Stream(identity, expected=params.n or 1, separate_usage=separate, finishes=translator.finishes)
+            relay = StreamRelay(call, translator, stream)
         else:
             relay = WholeRelay(call, translator, identity)
         call.source = self._send(translator.encode(request, stream=call.stream), relay, target.timeouts)

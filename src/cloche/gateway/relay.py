@@ -53,7 +53,7 @@ class WholeRelay:
             self._call.fail(self._translator.error(self._status, self._headers, body))
             return
         try:
-            answer = complete_answer(body, self._identity)
+            answer = complete_answer(body, self._identity, self._translator.finishes)
         except ProviderErrorInAnswer as error:
             self._call.fail(self._translator.error(status_in_error(error.body), self._headers, error.body))
         except ProviderBroken as problem:

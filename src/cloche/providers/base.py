@@ -12,14 +12,14 @@ message text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 
 import msgspec
 
 from cloche.codec.json_faults import faults
-from cloche.domain.chat import ChatRequest, ChatResponse, Chunk
+from cloche.domain.chat import ChatRequest, ChatResponse, Chunk, FinishReason
 from cloche.domain.errors import (
     Problem,
     ProviderBroken,
@@ -54,6 +54,17 @@ class Translator(Protocol):
     @property
     def model(self) -> str:
         """The name that answers bear where the provider gives none."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether requests are changed on their way: only then is there something to `note`."""
+
+    @property
+    def finishes(self) -> Mapping[str, FinishReason | None]:
+        """The provider's own finish reasons in the words of the API; None: the answer failed."""
+
+    def note(self, request: ChatRequest, report: Report) -> None:
+        """Tell what becomes of the request's fields.  BadRequest for what a strict report does not bear."""
 
     def encode(self, request: ChatRequest, *, stream: bool) -> HttpCall:
         """The call to make.  BadRequest for what this provider cannot do."""

@@ -7,7 +7,19 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from cloche.domain.endpoint import CHAT_TASK, TASKS, ExternalModel
-from cloche.providers import ai21labs, anthropic, bedrock, cohere, custom, databricks, openai, palm, vertex
+from cloche.providers import (
+    ai21labs,
+    anthropic,
+    bedrock,
+    cohere,
+    compatible,
+    custom,
+    databricks,
+    gemini,
+    openai,
+    palm,
+    vertex,
+)
 from cloche.providers.base import Foreign, Translator
 from cloche.providers.untranslated import Untranslated
 
@@ -29,14 +41,16 @@ class ProviderKind(NamedTuple):
 
 PROVIDERS = MappingProxyType(
     {
-        "ai21labs": ProviderKind(ai21labs.GROUP, (COMPLETIONS,), ai21labs.bind),
+        "ai21labs": ProviderKind(ai21labs.GROUP, (CHAT_TASK, COMPLETIONS), ai21labs.bind),
         "amazon-bedrock": ProviderKind(bedrock.GROUP, TASKS, bedrock.bind),
         "anthropic": ProviderKind(anthropic.GROUP, (CHAT_TASK, COMPLETIONS), anthropic.bind),
         "cohere": ProviderKind(cohere.GROUP, TASKS, cohere.bind),
         "custom": ProviderKind(custom.GROUP, (CHAT_TASK,), custom.bind),
         "databricks-model-serving": ProviderKind(databricks.GROUP, TASKS, databricks.bind),
+        "gemini": ProviderKind(gemini.GROUP, (CHAT_TASK,), gemini.bind),
         "google-cloud-vertex-ai": ProviderKind(vertex.GROUP, (CHAT_TASK, EMBEDDINGS), vertex.bind),
         "openai": ProviderKind(openai.GROUP, TASKS, openai.bind),
         "palm": ProviderKind(palm.GROUP, TASKS, palm.bind),
+        **{name: ProviderKind(compatible.group(name), (CHAT_TASK,), compatible.bind) for name in compatible.SERVICES},
     }
 )

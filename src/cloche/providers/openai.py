@@ -6,14 +6,18 @@ asked for in every stream.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
-from cloche.domain.chat import ChatParams, ChatRequest
+from cloche.domain.chat import ChatParams, ChatRequest, FinishReason
 from cloche.domain.endpoint import ExternalModel
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall, Origin
+from cloche.domain.translation import Report
 from cloche.providers.base import (
     InvalidSettings,
     absent,
@@ -29,7 +33,7 @@ from cloche.providers.untranslated import Untranslated
 
 _encode = msgspec.json.Encoder().encode
 
-_NOT_FORWARDED = frozenset(
+NOT_FORWARDED = frozenset(
     (
         "model",
         "stream",
@@ -40,33 +44,59 @@ _NOT_FORWARDED = frozenset(
         "enable_safety_filter",
     )
 )
+"""Fields that are for cloche itself, or that it writes in its own way."""
+
 _KEYS = {name: f',"{name}":'.encode() for name in ChatParams.__struct_fields__}
 """The known field names, ready to be written."""
 
 _STREAM = b',"stream":true,"stream_options":{"include_usage":true}}'
+_STREAM_ONLY = b',"stream":true}'
+
+SAME_FINISHES: Mapping[str, FinishReason | None] = MappingProxyType({})
+"""The finish reasons of a service that has no words of its own for them."""
 
 
 class OpenAIShaped:
-    """A served entity behind any service that takes and gives chat completions."""
+    """A served entity behind any service that takes and gives chat completions.
 
-    __slots__ = ("_head", "_opening", "_origin", "_provider", "model")
+    `asks_usage`: whether the service can be asked for usage in a stream; else it gives it unasked, or not at all.
+    """
 
-    def __init__(self, provider: str, model: str, origin: Origin, head: bytes) -> None:
+    __slots__ = ("_head", "_opening", "_origin", "_provider", "_stream_ending", "model")
+
+    def __init__(self, provider: str, model: str, origin: Origin, head: bytes, *, asks_usage: bool = True) -> None:
         self.model = model
         self._provider = provider
         self._origin = origin
         self._head = head
         self._opening = b'{"model":' + _encode(model)
+        self._stream_ending = _STREAM if asks_usage else _STREAM_ONLY
+
+    @property
+    def differs(self) -> bool:
+        """It does not: the dialect is the API's own."""
+        return False
+
+    @property
+    def finishes(self) -> Mapping[str, FinishReason | None]:
+        """The service's own finish reasons in the words of the API; None: the answer failed."""
+        return SAME_FINISHES
 
     def encode(self, request: ChatRequest, *, stream: bool) -> HttpCall:
         """The client's fields in their own bytes: about 0.8 µs for a small request."""
         pieces: list[Any] = [self._opening]
         for name, value in request.fields.items():
-            if name not in _NOT_FORWARDED:
+            if name not in NOT_FORWARDED:
                 pieces.append(_KEYS.get(name) or b"," + _encode(name) + b":")
                 pieces.append(value)
-        pieces.append(_STREAM if stream else b"}")
+        pieces.append(self._stream_ending if stream else b"}")
         return HttpCall(self._origin, self._head, (b"".join(pieces),))
+
+    def note(self, request: ChatRequest, report: Report) -> None:
+        """Tell what becomes of the request's fields: all of them are passed on."""
+        for name in request.fields:
+            if name not in NOT_FORWARDED:
+                report.note("passed", name)
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """OpenAI-shaped errors, by the table in base.py."""
@@ -95,6 +125,8 @@ _TYPES = ("openai", "azure", "azuread")
 _ENTRA = ("microsoft_entra_tenant_id", "microsoft_entra_client_id")
 _ENTRA_SECRET = ("microsoft_entra_client_secret", "microsoft_entra_client_secret_plaintext")
 _AZURE = ("openai_api_version", "openai_deployment_name")
+_AZURE_COUNTS_STREAMS_SINCE = "2024-09-01"
+"""The first version of Azure's interface, by its date, that knows `stream_options`; those before refuse it."""
 
 
 def bind(model: ExternalModel) -> OpenAIShaped | Untranslated:
@@ -116,14 +148,17 @@ def bind(model: ExternalModel) -> OpenAIShaped | Untranslated:
     return OpenAIShaped("openai", model.name, origin, render_head(origin, target, headers))
 
 
-def _azure(model: ExternalModel, config: OpenAIConfig, kind: str) -> Untranslated:
-    """What stands for a model on Azure until it can be called."""
+def _azure(model: ExternalModel, config: OpenAIConfig, kind: str) -> OpenAIShaped | Untranslated:
+    """A deployment on Azure: by key; with tokens of Entra it cannot be called yet."""
     required(config, ("openai_api_base", *_AZURE), GROUP, f"this field is required by the type '{kind}'")
-    parse_url(config.openai_api_base or "", f"{GROUP}.openai_api_base")
+    origin, path = parse_url(config.openai_api_base or "", f"{GROUP}.openai_api_base")
     if kind == "azuread":
         required(config, _ENTRA, GROUP, "this field is required by the type 'azuread'")
         credential(config, "microsoft_entra_client_secret", GROUP)
-    else:
-        absent(config, (*_ENTRA, *_ENTRA_SECRET), GROUP, "belongs to the type 'azuread'")
-        credential(config, "openai_api_key", GROUP)
-    return Untranslated(f"the type '{kind}' of the provider 'openai'", model.name)
+        return Untranslated(f"the type '{kind}' of the provider 'openai'", model.name)
+    absent(config, (*_ENTRA, *_ENTRA_SECRET), GROUP, "belongs to the type 'azuread'")
+    headers = {"api-key": str(credential(config, "openai_api_key", GROUP))}
+    deployment, version = quote(config.openai_deployment_name or "", safe=""), config.openai_api_version or ""
+    target = f"{path.rstrip('/')}/openai/deployments/{deployment}/chat/completions?api-version={quote(version)}"
+    head = render_head(origin, target, headers)
+    return OpenAIShaped("azure", model.name, origin, head, asks_usage=version >= _AZURE_COUNTS_STREAMS_SINCE)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NoReturn
 
-from cloche.domain.chat import ChatRequest
+from cloche.domain.chat import ChatRequest, FinishReason
 from cloche.domain.errors import NotSupported, Problem
+from cloche.domain.translation import Report
 from cloche.providers.base import refusal
 
 
@@ -17,6 +20,19 @@ class Untranslated:
     def __init__(self, what: str, model: str) -> None:
         self.model = model
         self._what = what
+
+    @property
+    def differs(self) -> bool:
+        """Nothing is sent that could differ."""
+        return False
+
+    @property
+    def finishes(self) -> Mapping[str, FinishReason | None]:
+        """Nothing is answered."""
+        return MappingProxyType({})
+
+    def note(self, request: ChatRequest, report: Report) -> None:
+        """Nothing becomes of the fields: `encode` refuses."""
 
     def encode(self, request: ChatRequest, *, stream: bool) -> NoReturn:
         """NotSupported."""

@@ -167,6 +167,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             variables=("CLOCHE_CA_BUNDLE", "SSL_CERT_FILE"),
         ),
     ] = None
+    allow_upstream: Annotated[
+        tuple[str, ...],
+        Field(
+            help="Hosts, addresses and networks that endpoints may call although they are not public. This machine is "
+            "one of them as long as cloche listens on it alone.",
+            kind=list_of(text("a host, address or network", r"[A-Za-z0-9_.:/-]+"), "hosts, separated by commas"),
+        ),
+    ] = ()
     engine_threads: Annotated[
         int | None, Field(help="Threads of a local model, if not one fewer than the usable cores.", kind=whole(1, 1024))
     ] = None

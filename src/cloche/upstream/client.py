@@ -32,7 +32,7 @@ class Upstream:
         self._max_head = options.max_head
         self._pool = Pool(options)
         self._watch = Watch()
-        self._dialer = Dialer(options.ca_bundle)
+        self._dialer = Dialer(options.ca_bundle, options.reach)
         self._openings: set[asyncio.Task[None]] = set()
         self._closed = False
 

@@ -14,8 +14,9 @@ import ssl
 from functools import cached_property
 from typing import Final
 
-from cloche.domain.errors import ProviderUnreachable
+from cloche.domain.errors import ProviderForbidden, ProviderUnreachable
 from cloche.domain.outbound import Origin
+from cloche.domain.reach import Reach
 from cloche.upstream.proxies import Proxy
 from cloche.upstream.route import Route, authority
 
@@ -30,20 +31,21 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
 
 
 class Dialer:
-    """Makes connections along routes.  `ca_bundle`: a PEM file in place of the system's roots."""
+    """Makes connections along routes.  `ca_bundle`: a PEM file in place of the system's roots.  `reach`: where to."""
 
-    def __init__(self, ca_bundle: str | None) -> None:
+    def __init__(self, ca_bundle: str | None, reach: Reach) -> None:
         self._ca_bundle = ca_bundle
+        self._reach = reach
 
     async def open(self, route: Route, protocol: asyncio.Protocol) -> None:
-        """Connect `protocol`.  Raises OSError, UnicodeError or ProviderUnreachable; no deadline of its own."""
+        """Connect `protocol`.  Raises OSError, UnicodeError, ProviderUnreachable or ProviderForbidden; no deadline of
+        its own."""
         loop = asyncio.get_running_loop()
         origin = route.origin
         if origin.unix_path is not None:
             await loop.create_unix_connection(lambda: protocol, sock=_unix_socket(origin.unix_path))
             return
-        peer = route.proxy or origin
-        sock = await _connect(peer.host, peer.port)
+        sock = await self._connect(route)
         try:
             context = self._tls if origin.tls else None
             if origin.tls and route.proxy is not None:
@@ -53,6 +55,30 @@ class Dialer:
             raise
         name = origin.host if origin.tls else None
         await loop.create_connection(lambda: protocol, sock=sock, ssl=context, server_hostname=name)
+
+    async def _connect(self, route: Route) -> socket.socket:
+        """A socket connected to the first address of the peer that takes it; the last one's error if none does."""
+        if route.proxy is not None:
+            # What a name means is the proxy's to find out; an address is judged here.
+            self._check(route.origin.host, route.origin.host)
+        peer = route.proxy or route.origin
+        found = await asyncio.get_running_loop().getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+        if route.proxy is None:
+            for *_, address in found:
+                self._check(peer.host, str(address[0]))
+        for family, *_, address in found[:-1]:
+            try:
+                async with asyncio.timeout(_ADDRESS_SECONDS):
+                    return await _connect_to(family, address)
+            except OSError:
+                continue
+        family, *_, address = found[-1]
+        return await _connect_to(family, address)
+
+    def _check(self, host: str, address: str) -> None:
+        why = self._reach.refuses(host, address)
+        if why is not None:
+            raise ProviderForbidden(f"The provider must not be called: {why}.")
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -77,19 +103,6 @@ def _unix_socket(path: str) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-async def _connect(host: str, port: int) -> socket.socket:
-    """A socket connected to the first address of `host` that takes it; the last one's error if none does."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    for family, *_, address in found[:-1]:
-        try:
-            async with asyncio.timeout(_ADDRESS_SECONDS):
-                return await _connect_to(family, address)
-        except OSError:
-            continue
-    family, *_, address = found[-1]
-    return await _connect_to(family, address)
 
 
 async def _connect_to(family: int, address: Address) -> socket.socket:

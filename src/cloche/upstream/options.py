@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from cloche.domain.reach import Reach
+
 
 class UpstreamOptions(msgspec.Struct, frozen=True):
-    """Proxies, trust and pool sizes.
+    """Proxies, trust, pool sizes, and which addresses may be called.
 
     `http_proxy`, `https_proxy`: URLs of HTTP proxies, with `user:password@` where the proxy wants it.
     `no_proxy`: the usual comma list (see `proxies.py`).  `ca_bundle`: a PEM file that replaces the system's roots.
@@ -21,6 +23,7 @@ class UpstreamOptions(msgspec.Struct, frozen=True):
     idle_seconds: float = 50.0
     max_idle_per_origin: int = 256
     max_head: int = 65536
+    reach: Reach = Reach()
 
     def __repr__(self) -> str:
         """Without the proxies: their URLs may hold passwords."""

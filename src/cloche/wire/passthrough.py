@@ -10,18 +10,25 @@ This module must not know HTTP, or which provider answers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from cloche.codec import sse
-from cloche.domain.chat import Usage
+from cloche.domain.chat import FinishReason, Usage
 from cloche.domain.errors import ProviderBroken
 from cloche.wire.openai import Identity
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+
+Finishes = Mapping[str, FinishReason | None]
+"""A provider's own finish reasons in the words of the API; None: the answer failed.  Others stay as they are."""
+
+NO_OTHER_FINISHES: Finishes = MappingProxyType({})
 
 
 class ProviderErrorInAnswer(Exception):
@@ -60,7 +67,7 @@ def _detail(fields: dict[str, Any], group: str, name: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def complete_answer(body: bytes, identity: Identity) -> WholeAnswer:
+def complete_answer(body: bytes, identity: Identity, finishes: Finishes = NO_OTHER_FINISHES) -> WholeAnswer:
     """The provider's whole answer, completed.  ProviderBroken if it is none; ProviderErrorInAnswer for a 200 with an
     error inside."""
     answer = _read(body)
@@ -70,7 +77,7 @@ def complete_answer(body: bytes, identity: Identity) -> WholeAnswer:
             raise ProviderErrorInAnswer(body)
         raise ProviderBroken("the provider's answer has no choices")
     for position, choice in enumerate(choices):
-        _complete_choice(choice, position)
+        _complete_choice(choice, position, finishes)
     _complete_envelope(answer, identity, "chat.completion")
     return WholeAnswer(_encode(answer), read_usage(answer.get("usage")))
 
@@ -82,7 +89,7 @@ def _read(text: bytes) -> Any:
         raise ProviderBroken("the provider sent something that is not valid JSON") from None
 
 
-def _complete_choice(choice: Any, position: int) -> None:
+def _complete_choice(choice: Any, position: int, finishes: Finishes) -> None:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(message, dict):
         raise ProviderBroken("the provider's answer has a choice without a message")
@@ -91,6 +98,17 @@ def _complete_choice(choice: Any, position: int) -> None:
         message["content"] = None if message.get("tool_calls") else ""
     _complete_index(choice, position)
     choice["finishReason"] = choice.setdefault("finish_reason", None)
+    if finishes:
+        _translate_finish(choice, finishes)
+
+
+def _translate_finish(choice: dict[str, Any], finishes: Finishes) -> None:
+    reason = choice["finish_reason"]
+    if isinstance(reason, str) and reason in finishes:
+        translated = finishes[reason]
+        if translated is None:
+            raise ProviderBroken(f"the provider gave its answer up in the middle, with the reason '{reason}'")
+        choice["finish_reason"] = choice["finishReason"] = translated
 
 
 def _complete_index(choice: dict[str, Any], position: int) -> None:
@@ -160,6 +178,7 @@ class Stream:
         "_decoder",
         "_expected",
         "_finished",
+        "_finishes",
         "_held",
         "_identity",
         "_separate_usage",
@@ -169,8 +188,16 @@ class Stream:
         "failure",
     )
 
-    def __init__(self, identity: Identity, *, expected: int = 1, separate_usage: bool = False) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        expected: int = 1,
+        separate_usage: bool = False,
+        finishes: Finishes = NO_OTHER_FINISHES,
+    ) -> None:
         self._identity = identity
+        self._finishes = finishes
         self._expected = expected
         self._separate_usage = separate_usage
         self._decoder = sse.Decoder()
@@ -278,6 +305,7 @@ class Stream:
         for choice in event["choices"]:
             if choice.get("finish_reason"):
                 choice["finishReason"] = choice["finish_reason"]
+                _translate_finish(choice, self._finishes)
         return event
 
     def _rewrite(self, payload: bytes) -> bytes:

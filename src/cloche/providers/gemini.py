@@ -1,0 +1,155 @@
+"""The Gemini API with an API key: its settings, and its calls.  The dialect is in gemini_request and gemini_answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from cloche.domain.chat import ChatRequest, ChatResponse
+from cloche.domain.endpoint import ExternalModel
+from cloche.domain.errors import Problem, ProviderCredentials
+from cloche.domain.outbound import HttpCall, Origin
+from cloche.domain.translation import Report
+from cloche.providers import gemini_answer, gemini_request
+from cloche.providers.base import (
+    Decoder,
+    InvalidSettings,
+    credential,
+    parse_url,
+    read_settings,
+    refusal,
+    render_head,
+    status_in_error,
+)
+from cloche.providers.gemini_request import Dialect
+
+GROUP = "gemini_config"
+DEFAULT_BASE = "https://generativelanguage.googleapis.com/v1beta"
+
+_encode = msgspec.json.Encoder().encode
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+"""A model's name becomes a part of the URL; before a slash may stand the collection it is in, as `tunedModels`."""
+
+# ---------------------------------------------------------------- refusals
+
+_KEY_REASONS = frozenset(
+    (
+        "API_KEY_INVALID",
+        "API_KEY_SERVICE_BLOCKED",
+        "API_KEY_HTTP_REFERRER_BLOCKED",
+        "API_KEY_IP_ADDRESS_BLOCKED",
+        "API_KEY_ANDROID_APP_BLOCKED",
+        "API_KEY_IOS_APP_BLOCKED",
+        "ACCESS_TOKEN_EXPIRED",
+        "CREDENTIALS_MISSING",
+        "BILLING_DISABLED",
+        "SERVICE_DISABLED",
+        "CONSUMER_SUSPENDED",
+        "CONSUMER_INVALID",
+    )
+)
+"""Reasons, in the details of an error, that are the operator's to mend; a wrong key comes with status 400."""
+
+
+class _Detail(msgspec.Struct, rename="camel"):
+    reason: str = ""
+    retry_delay: str = ""
+
+
+class _Error(msgspec.Struct):
+    details: list[_Detail] = []
+
+
+class _Refusal(msgspec.Struct):
+    error: _Error
+
+
+def google_refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes, sent: bytes) -> Problem:
+    """The Problem that an error of a Google API means: by its status, and by the reason in its details."""
+    details = _details(body)
+    if any(detail.reason in _KEY_REASONS for detail in details):
+        return ProviderCredentials(
+            f"{provider} rejected the credentials of this served entity (status {status}); its operator must mend that"
+        )
+    # The time to wait stands in the body, as "17s" or "17.2s".
+    delays = [detail.retry_delay.rstrip("s").encode() for detail in details if detail.retry_delay]
+    if delays and b"retry-after" not in headers:
+        headers = {**headers, b"retry-after": delays[0]}
+    return refusal(provider, status, headers, body, sent)
+
+
+def _details(body: bytes) -> list[_Detail]:
+    """The details of an error object, or of the first in a list, as streams without events have it."""
+    try:
+        if body.lstrip().startswith(b"["):
+            return [detail for each in msgspec.json.decode(body, type=list[_Refusal]) for detail in each.error.details]
+        return msgspec.json.decode(body, type=_Refusal).error.details
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+
+
+# ---------------------------------------------------------------- the translator
+
+
+class GeminiConfig(msgspec.Struct, forbid_unknown_fields=True):
+    """The `gemini_config` object of a served entity."""
+
+    gemini_api_key: str | None = None
+    gemini_api_key_plaintext: str | None = None
+    gemini_api_base: str = DEFAULT_BASE
+
+
+class Gemini:
+    """A model of the Gemini API.  `base`: origin and path above `/models`."""
+
+    __slots__ = ("_dialect", "_origin", "_stream_head", "_whole_head", "model")
+
+    def __init__(self, model: str, base: tuple[Origin, str], key: str) -> None:
+        self.model = model
+        self._origin, path = base
+        self._dialect = Dialect(model)
+        name = model if "/" in model else f"models/{model}"
+        target = f"{path.rstrip('/')}/{name}"
+        headers = {"x-goog-api-key": key}  # in the URL it would stand in every log on the way
+        self._whole_head = render_head(self._origin, f"{target}:generateContent", headers)
+        self._stream_head = render_head(self._origin, f"{target}:streamGenerateContent?alt=sse", headers)
+
+    @property
+    def takes_n(self) -> bool:
+        """One call gives several candidates."""
+        return True
+
+    def encode(self, request: ChatRequest, report: Report, *, stream: bool) -> HttpCall:
+        """The call to make.  BadRequest for what these models cannot do."""
+        body: dict[str, Any] = gemini_request.body(request, report, self._dialect)
+        return HttpCall(self._origin, self._stream_head if stream else self._whole_head, (_encode(body),))
+
+    def decode(self, body: bytes) -> ChatResponse:
+        """A whole answer.  ProviderBroken for what is none; for an error object in it, its Problem."""
+        return gemini_answer.decode(body, self._error_in)
+
+    def decoder(self) -> Decoder:
+        """The reader of a stream."""
+        return gemini_answer.GenerateDecoder(self._error_in)
+
+    def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
+        """What an answer other than 200 means."""
+        return google_refusal("Gemini", status, headers, body, self._whole_head)
+
+    def _error_in(self, body: bytes) -> Problem:
+        return self.error(status_in_error(body), {}, body)
+
+
+def bind(model: ExternalModel) -> Gemini:
+    """The translator for a served entity with provider `gemini`.  InvalidSettings names what is wrong."""
+    config = read_settings(GeminiConfig, model.settings, GROUP)
+    key = credential(config, "gemini_api_key", GROUP)
+    base = parse_url(config.gemini_api_base, f"{GROUP}.gemini_api_base")
+    if "?" in base[1]:
+        raise InvalidSettings([(f"{GROUP}.gemini_api_base", "must have no query: a path is added to it")])
+    if not _NAME.fullmatch(model.name):
+        raise InvalidSettings([("name", f"'{model.name}' is no name of a Gemini model")])
+    return Gemini(model.name, base, str(key))
