@@ -201,7 +201,9 @@ _CODES_OF_OUR_ACCOUNT = frozenset(("insufficient_quota", "billing_hard_limit_rea
 """Error codes that mean: the operator's account with the provider is at fault, whatever the status."""
 
 
-_OPEN_FIELDS = frozenset(("host", "content-type", "accept-encoding", "user-agent", "openai-organization"))
+_OPEN_FIELDS = frozenset(
+    ("host", "content-type", "accept-encoding", "user-agent", "openai-organization", "anthropic-version")
+)
 _SHORTEST_SECRET = 8
 
 
