@@ -157,8 +157,10 @@ def providers(upstream: str) -> dict[str, tuple[str, Settings, tuple[str, ...]]]
     return {
         "openai": ("openai", {"openai_api_base": upstream}, ("openai_api_key",)),
         "entra": ("openai", entra, ("microsoft_entra_client_secret",)),
-        "anthropic": ("anthropic", {}, ("anthropic_api_key",)),
-        "cohere": ("cohere", {}, ("cohere_api_key",)),
+        "anthropic": ("anthropic", {"anthropic_api_base": upstream}, ("anthropic_api_key",)),
+        "cohere": ("cohere", {"cohere_api_base": upstream}, ("cohere_api_key",)),
+        "gemini": ("gemini", {"gemini_api_base": upstream}, ("gemini_api_key",)),
+        "mistral": ("mistral", {"mistral_api_base": upstream}, ("mistral_api_key",)),
         "bedrock": ("amazon-bedrock", bedrock, ("aws_access_key_id", "aws_secret_access_key")),
         "vertex": ("google-cloud-vertex-ai", vertex, ("private_key",)),
         "databricks": (
@@ -250,6 +252,14 @@ def test_an_indiscreet_provider_gives_nothing_away(watched: Watched, upstream: s
             reply = watched.ask("POST", invocations(name), chat())
             assert (reply.status == 200) == (status == 200), reply
             watched.ask("POST", invocations(name), chat(stream=True))
+    for provider in ("anthropic", "cohere"):
+        settings = {f"{provider}_api_key_plaintext": marked("key"), f"{provider}_api_base": upstream}
+        for status in (200, 400, 401, 429, 500):
+            name = f"{provider}-{status}"
+            watched.do("POST", API, {"name": name, "config": config(provider, settings, str(status))})
+            for stream in (False, True):
+                # The answer with 200 is in another dialect than this provider's, and so none.
+                assert watched.ask("POST", invocations(name), chat(stream=stream)).status >= 400
     watched.live.stop()
     assert watched.leaks() == []
 

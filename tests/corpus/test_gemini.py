@@ -170,7 +170,7 @@ def test_errors(exchange: Exchange) -> None:
     """A refusal is told by its status and reason; a wrong key is nobody's fault but the operator's."""
     problem = TRANSLATOR.error(exchange.status, {}, exchange.body)
     assert type(problem) is wanted_problem(exchange.status, exchange.body)
-    assert problem.message.startswith("Gemini ")
+    assert problem.message.startswith("gemini ")
 
 
 # ---------------------------------------------------------------- requests

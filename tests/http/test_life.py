@@ -240,7 +240,7 @@ def test_a_full_disk_is_a_clear_start_error(tmp_path: Path) -> None:
 
 def test_listening_beyond_loopback_without_tls_warns(tmp_path: Path) -> None:
     """Who opens the server to the network without TLS is warned, and who does not is not."""
-    with serving(tmp_path, "--host", "0.0.0.0") as edge:
+    with serving(tmp_path, "--host", "0.0.0.0", "--allow-upstream", "127.0.0.0/8") as edge:
         assert call(edge.port).status == 200
         assert "WARNING" in edge.wait_for_log("without TLS")
     with serving(tmp_path) as edge:

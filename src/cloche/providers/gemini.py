@@ -137,7 +137,7 @@ class Gemini:
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """What an answer other than 200 means."""
-        return google_refusal("Gemini", status, headers, body, self._whole_head)
+        return google_refusal("gemini", status, headers, body, self._whole_head)
 
     def _error_in(self, body: bytes) -> Problem:
         return self.error(status_in_error(body), {}, body)
