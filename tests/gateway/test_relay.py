@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cloche.domain.errors import NotReady, ProviderBroken, ProviderBusy, ProviderTimeout, ProviderUnreachable
-from cloche.gateway import relay
+from cloche.gateway import collecting
 
 from .scripted import World
 
@@ -293,7 +293,7 @@ def test_a_slow_client_holds_the_provider_back() -> None:
 
 def test_an_answer_without_bounds_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A provider that sends more than any answer has is cut off, and the client is told."""
-    monkeypatch.setattr(relay, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(collecting, "MAX_ANSWER", 1000)
     world = World()
     _, client = world.ask()
     world.last.head()

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
 from cloche.domain.errors import BadRequest
+
+Shape = TypeVar("Shape")
 
 
 def check_utf8(body: bytes) -> None:
@@ -139,6 +141,14 @@ def explain(error: msgspec.ValidationError) -> tuple[str, str]:
         if found := pattern.match(what):
             return ".".join(part for part in (path, found["field"]) if part), said
     return path, what[:1].lower() + what[1:].replace("`", "")
+
+
+def decoded(body: bytes, shape: type[Shape]) -> Shape:
+    """A JSON body of a shape.  BadRequest names the field that is wrong."""
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise_bad_request(error)
 
 
 def raise_bad_request(error: Exception) -> NoReturn:

@@ -6,7 +6,7 @@ Heads hold credentials: nothing here may be logged, and `repr` shows none of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -84,3 +84,7 @@ class Exchange(Protocol):
 
     def cancel(self) -> None:
         """Nobody wants the answer: close the connection at once.  Harmless when the exchange is over."""
+
+
+Send = Callable[[HttpCall, Receiver, Timeouts], Exchange]
+"""How a call is begun: upstream/'s entry, as everybody above it knows it."""

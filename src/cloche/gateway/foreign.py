@@ -7,58 +7,37 @@ first event, so every failure until then is a real HTTP error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from cloche.domain.chat import ChatRequest, Choice, Chunk
-from cloche.domain.errors import Problem, ProviderBroken
-from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
+from cloche.domain.errors import Problem
+from cloche.domain.outbound import Send, Timeouts
 from cloche.domain.translation import Report
-from cloche.gateway.answering import Answering
 from cloche.gateway.call import Call
-from cloche.gateway.relay import MAX_ANSWER
+from cloche.gateway.collecting import Collecting
+from cloche.gateway.run import Run
 from cloche.providers.base import Foreign
 from cloche.wire.openai import Identity
 
-Send = Callable[[HttpCall, Receiver, Timeouts], Exchange]
 
-
-class ForeignRun:
+class ForeignRun(Run):
     """The whole call: one exchange after another until every choice is there, or one has failed."""
 
-    __slots__ = (
-        "_answering",
-        "_call",
-        "_choices",
-        "_exchange",
-        "_expected",
-        "_finished",
-        "_http_call",
-        "_paused",
-        "_request",
-        "_send",
-        "_timeouts",
-        "foreign",
-    )
+    __slots__ = ("_choices", "_expected", "_finished", "_http_call", "_send", "_timeouts", "foreign")
 
     def __init__(self, call: Call, foreign: Foreign, request: ChatRequest, identity: Identity) -> None:
+        super().__init__(call, request, identity)
         self.foreign = foreign
-        self._call = call
-        self._request = request
-        self._answering = Answering(call, request, identity)
         self._expected = 1 if foreign.takes_n else request.params.n or 1
         self._finished = 0  # exchanges
         self._choices: list[Choice] = []
-        self._exchange: Exchange | None = None
-        self._paused = False
 
     def start(self, send: Send, timeouts: Timeouts) -> None:
         """Make the first exchange.  A Problem if the provider cannot do what is asked."""
         report = Report(strict=self._call.strict)
         if self._expected > 1:
             report.note("emulated", "n")
-        self._http_call = self.foreign.encode(self._request, report, stream=self._call.stream)
+        self._http_call = self.foreign.encode(self.request, report, stream=self._call.stream)
         self._call.tell(report)
         self._call.source = self
         self._send = send
@@ -67,27 +46,7 @@ class ForeignRun:
 
     def _ask(self) -> None:
         receiver = _Streamed(self) if self._call.stream else _Whole(self)
-        self._exchange = self._send(self._http_call, receiver, self._timeouts)
-        if self._paused:
-            self._exchange.pause()
-
-    def pause(self) -> None:
-        """The client is slow."""
-        self._paused = True
-        if self._exchange is not None:
-            self._exchange.pause()
-
-    def resume(self) -> None:
-        """The client has caught up."""
-        self._paused = False
-        if self._exchange is not None:
-            self._exchange.resume()
-
-    def cancel(self) -> None:
-        """Nobody wants the answer."""
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.cancel()
+        self._ride(self._send(self._http_call, receiver, self._timeouts))
 
     # ---------------------------------------------------------------- from the exchanges
 
@@ -118,43 +77,22 @@ class ForeignRun:
         else:
             self._ask()
 
-    def fail(self, problem: Problem) -> None:
-        """One exchange has failed, and with it the call."""
-        self._call.usage = self._answering.usage
-        self._call.fail(problem)
-        self.cancel()
-
     def _numbered(self, chunk: Chunk) -> Chunk:
         return msgspec.structs.replace(chunk, index=chunk.index + self._finished) if self._finished else chunk
 
 
-class _Whole:
+class _Whole(Collecting):
     """Collects one whole answer."""
 
-    __slots__ = ("_headers", "_parts", "_run", "_size", "_status")
+    __slots__ = ("_run",)
 
     def __init__(self, run: ForeignRun) -> None:
+        super().__init__()
         self._run = run
-        self._status = 0
-        self._headers: dict[bytes, bytes] = {}
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def on_head(self, status: int, headers: dict[bytes, bytes]) -> None:
-        """Keep the head until the body is there."""
-        self._status = status
-        self._headers = headers
-
-    def on_data(self, data: bytes) -> None:
-        """Collect."""
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size > MAX_ANSWER:
-            self._run.fail(ProviderBroken("the provider's answer is larger than 128 MiB"))
 
     def on_end(self) -> None:
         """The provider has said all."""
-        body = b"".join(self._parts)
+        body = self._body()
         try:
             if self._status != 200:
                 raise self._run.foreign.error(self._status, self._headers, body)
@@ -164,6 +102,9 @@ class _Whole:
 
     def on_failure(self, problem: Problem) -> None:
         """The answer will not come."""
+        self._run.fail(problem)
+
+    def _stop(self, problem: Problem) -> None:
         self._run.fail(problem)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from cloche.domain.access import Level
 from cloche.domain.chat import ChatRequest
 from cloche.domain.errors import NotReady, Problem
-from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
+from cloche.domain.outbound import Receiver, Send
 from cloche.domain.translation import Report
 from cloche.gateway import routing
 from cloche.gateway.admission import Admission, check_level
@@ -73,7 +73,7 @@ class Gateway:
         self,
         slot: Slot,
         admission: Admission,
-        send: Callable[[HttpCall, Receiver, Timeouts], Exchange],
+        send: Send,
         on_call_end: Callable[[Call], None],
     ) -> None:
         self._slot = slot

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from cloche.domain.errors import Problem, ProviderBroken
-from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
+from cloche.domain.outbound import HttpCall, Send, Timeouts
 from cloche.domain.translation import Report
 from cloche.providers.base import Foreign, Translator
 from cloche.snapshot import Target
@@ -24,8 +24,6 @@ TIMEOUTS = Timeouts(connect=5.0, first_byte=25.0, between_bytes=10.0, total=30.0
 MAX_ANSWER = 1024 * 1024
 
 _QUESTION = b'{"messages":[{"role":"user","content":"Say OK."}],"max_tokens":1}'
-
-Send = Callable[[HttpCall, Receiver, Timeouts], Exchange]
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -9,46 +9,26 @@ from __future__ import annotations
 
 from cloche.domain.errors import Problem, ProviderBroken
 from cloche.gateway.call import Call
+from cloche.gateway.collecting import Collecting
 from cloche.providers.base import Translator, status_in_error
 from cloche.wire.openai import Identity
 from cloche.wire.passthrough import ProviderErrorInAnswer, Stream, complete_answer
 
-MAX_ANSWER = 128 * 1024 * 1024
-"""Bytes of a whole answer; a provider that sends more is broken, and must not take the gateway's memory with it."""
 
-
-class WholeRelay:
+class WholeRelay(Collecting):
     """Collects a provider's answer, completes it and sends it on."""
 
-    __slots__ = ("_call", "_headers", "_identity", "_parts", "_size", "_status", "_translator")
+    __slots__ = ("_call", "_identity", "_translator")
 
     def __init__(self, call: Call, translator: Translator, identity: Identity) -> None:
+        super().__init__()
         self._call = call
         self._translator = translator
         self._identity = identity
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._status = 0
-        self._headers: dict[bytes, bytes] = {}
-
-    def on_head(self, status: int, headers: dict[bytes, bytes]) -> None:
-        """Keep the head until the body is there."""
-        self._status = status
-        self._headers = headers
-
-    def on_data(self, data: bytes) -> None:
-        """Collect."""
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size > MAX_ANSWER:
-            source = self._call.source
-            self._call.fail(ProviderBroken("the provider's answer is larger than 128 MiB"))
-            if source is not None:
-                source.cancel()
 
     def on_end(self) -> None:
         """The provider has said all: answer, or say what its error means."""
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        body = self._body()
         if self._status != 200:
             self._call.fail(self._translator.error(self._status, self._headers, body))
             return
@@ -64,6 +44,12 @@ class WholeRelay:
     def on_failure(self, problem: Problem) -> None:
         """The answer will not come."""
         self._call.fail(problem)
+
+    def _stop(self, problem: Problem) -> None:
+        source = self._call.source
+        self._call.fail(problem)
+        if source is not None:
+            source.cancel()
 
 
 class StreamRelay:
@@ -158,7 +144,7 @@ class _NoStream(WholeRelay):
         if self._status != 200:
             super().on_end()
             return
-        body = b"".join(self._parts)
+        body = self._body()
         try:
             complete_answer(body, self._identity)
         except ProviderErrorInAnswer as error:

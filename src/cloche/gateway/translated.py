@@ -9,48 +9,29 @@ itself nor crowd out others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cloche.domain.chat import ChatRequest, Chunk
 from cloche.domain.errors import NotReady, Problem, ProviderBroken, ProviderTimeout, ProviderUnreachable
-from cloche.domain.outbound import Exchange, HttpCall, Receiver, Timeouts
-from cloche.gateway.answering import Answering
+from cloche.domain.outbound import HttpCall, Send
 from cloche.gateway.call import Call
+from cloche.gateway.run import Run
 from cloche.providers.base import Decoder
 from cloche.snapshot import LocalModel, Ticket
 from cloche.wire.openai import Identity
 
-Send = Callable[[HttpCall, Receiver, Timeouts], Exchange]
-
 _MAX_REFUSAL = 64 * 1024
 
 
-class LocalRun:
+class LocalRun(Run):
     """The whole call: makes one choice after another, ends when all have ended or one has failed."""
 
-    __slots__ = (
-        "_answering",
-        "_call",
-        "_exchange",
-        "_finished",
-        "_http_calls",
-        "_paused",
-        "_send",
-        "_ticket",
-        "model",
-        "request",
-    )
+    __slots__ = ("_finished", "_http_calls", "_send", "_ticket", "model")
 
     def __init__(self, call: Call, model: LocalModel, request: ChatRequest, identity: Identity) -> None:
+        super().__init__(call, request, identity)
         self.model = model
-        self.request = request
-        self._call = call
-        self._answering = Answering(call, request, identity)
         self._http_calls: list[HttpCall] = []
         self._finished = 0  # choices, and so the index of the one that is under way
         self._ticket: Ticket | None = None
-        self._exchange: Exchange | None = None
-        self._paused = False
 
     def start(self, send: Send) -> None:
         """Queue the call.  A Problem if the engine is not ready, cannot do what is asked, or is too busy."""
@@ -63,26 +44,11 @@ class LocalRun:
     def _ask(self) -> None:
         """Ask the engine for the next choice."""
         receiver = _ChoiceRun(self, self._finished)
-        self._exchange = self._send(self._http_calls[self._finished], receiver, self.model.timeouts)
-        if self._paused:
-            self._exchange.pause()
-
-    def pause(self) -> None:
-        """The client is slow."""
-        self._paused = True
-        if self._exchange is not None:
-            self._exchange.pause()
-
-    def resume(self) -> None:
-        """The client has caught up."""
-        self._paused = False
-        if self._exchange is not None:
-            self._exchange.resume()
+        self._ride(self._send(self._http_calls[self._finished], receiver, self.model.timeouts))
 
     def cancel(self) -> None:
         """Free the engine, or the place in its queue."""
-        if self._exchange is not None:
-            self._exchange.cancel()
+        super().cancel()
         self._leave(finished=False)
 
     def _leave(self, *, finished: bool) -> None:
@@ -106,12 +72,6 @@ class LocalRun:
         self._answering.take_last(last, complete=complete)
         if not complete:
             self._ask()
-
-    def fail(self, problem: Problem) -> None:
-        """The call has lost its place, or one of its choices has failed, and with it the call."""
-        self._call.usage = self._answering.usage
-        self._call.fail(problem)
-        self.cancel()
 
     def lose(self, problem: Problem) -> None:
         """The connection to the engine gave out."""

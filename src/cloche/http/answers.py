@@ -19,11 +19,8 @@ def json(value: Any, **headers: str) -> Answer:
 
 
 def decoded(body: bytes, shape: type[Shape]) -> Shape:
-    """A JSON body of a shape.  BadRequest names the field that is wrong."""
-    try:
-        return msgspec.json.decode(body or b"{}", type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        json_text.raise_bad_request(error)
+    """A JSON body of a shape; an empty one is an empty object.  BadRequest names the field that is wrong."""
+    return json_text.decoded(body or b"{}", shape)
 
 
 def flag(request: ControlRequest, name: str) -> bool:

@@ -7,7 +7,6 @@ narrow what a token may do is refused, because ignoring it would hand out more t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
 
 import msgspec
 
@@ -92,19 +91,16 @@ class TokenInfos(msgspec.Struct, frozen=True):
     token_infos: list[TokenInfo]
 
 
-Body = TypeVar("Body", CreateToken, CreateTokenFor, DeleteToken)
-
-
 def decode_create(body: bytes) -> CreateToken:
     """Read a create request; an empty body asks for nothing special.  Raises BadRequest, InvalidParameter."""
-    request = _decode(body or b"{}", CreateToken)
+    request = json_text.decoded(body or b"{}", CreateToken)
     _refuse_scopes(request)
     return request
 
 
 def decode_create_for(body: bytes) -> CreateTokenFor:
     """Read a request for a service principal's token.  Raises BadRequest, InvalidParameter."""
-    request = _decode(body or b"{}", CreateTokenFor)
+    request = json_text.decoded(body or b"{}", CreateTokenFor)
     _refuse_scopes(request)
     return request
 
@@ -118,7 +114,7 @@ def _refuse_scopes(request: CreateToken | CreateTokenFor) -> None:
 
 def decode_delete(body: bytes) -> str:
     """The id in a delete request.  Raises BadRequest."""
-    return _decode(body, DeleteToken).token_id
+    return json_text.decoded(body, DeleteToken).token_id
 
 
 def encode_created(value: str, token: Token) -> bytes:
@@ -150,10 +146,3 @@ def owned_info(token: Token, owner: str) -> OwnedTokenInfo:
         created_by_id=number,
         created_by_username=owner,
     )
-
-
-def _decode(body: bytes, shape: type[Body]) -> Body:
-    try:
-        return msgspec.json.decode(body, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        json_text.raise_bad_request(error)

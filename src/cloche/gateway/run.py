@@ -1,0 +1,57 @@
+"""What the runs of translated calls have in common: an answer that is made by one exchange after another.
+
+To the call they are one source: it is slowed down, sped up and stopped as a whole, whichever exchange is under way.
+Must not know what is asked, or who answers.
+"""
+
+from __future__ import annotations
+
+from cloche.domain.chat import ChatRequest
+from cloche.domain.errors import Problem
+from cloche.domain.outbound import Exchange
+from cloche.gateway.answering import Answering
+from cloche.gateway.call import Call
+from cloche.wire.openai import Identity
+
+
+class Run:
+    """One call's exchanges.  Part of it is the gateway's Source."""
+
+    __slots__ = ("_answering", "_call", "_exchange", "_paused", "request")
+
+    def __init__(self, call: Call, request: ChatRequest, identity: Identity) -> None:
+        self.request = request
+        self._call = call
+        self._answering = Answering(call, request, identity)
+        self._exchange: Exchange | None = None
+        self._paused = False
+
+    def _ride(self, exchange: Exchange) -> None:
+        """This exchange is under way now."""
+        self._exchange = exchange
+        if self._paused:
+            exchange.pause()
+
+    def pause(self) -> None:
+        """The client is slow."""
+        self._paused = True
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume(self) -> None:
+        """The client has caught up."""
+        self._paused = False
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    def cancel(self) -> None:
+        """Nobody wants the answer."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.cancel()
+
+    def fail(self, problem: Problem) -> None:
+        """One exchange has failed, and with it the call."""
+        self._call.usage = self._answering.usage
+        self._call.fail(problem)
+        self.cancel()
