@@ -5,8 +5,10 @@ Must not know what being in a group means, nor mint ids or times.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, true, update
 
 from cloche.domain.access import Group, Identity, Kind
 from cloche.store.tables import groups, identities, members
@@ -77,20 +79,24 @@ class GroupTable:
 
     def get(self, group_id: str) -> Group | None:
         """The group of that id."""
-        return next((group for group in self.all() if group.id == group_id), None)
+        return next(self._where(groups.c.id == group_id), None)
 
     def named(self, name: str) -> Group | None:
         """The group of that name."""
-        return next((group for group in self.all() if group.name == name), None)
+        return next(self._where(groups.c.name == name), None)
 
     def all(self) -> list[Group]:
         """Every group, in the order they were made."""
+        return list(self._where(true()))
+
+    def _where(self, wanted: ColumnElement[bool]) -> Iterator[Group]:
         inside: dict[str, set[str]] = {}
-        for row in self._connection.execute(select(members)):
+        belonging = select(members).join(groups, groups.c.id == members.c.group_id).where(wanted)
+        for row in self._connection.execute(belonging):
             inside.setdefault(row.group_id, set()).add(row.member_id)
-        rows = self._connection.execute(select(groups).order_by(groups.c.created_at, groups.c.id))
-        return [
-            Group(
+        rows = self._connection.execute(select(groups).where(wanted).order_by(groups.c.created_at, groups.c.id))
+        for row in rows:
+            yield Group(
                 row.id,
                 row.name,
                 frozenset(inside.get(row.id, ())),
@@ -98,8 +104,6 @@ class GroupTable:
                 msgspec.json.decode(row.entitlements, type=_Texts),
                 row.created_at,
             )
-            for row in rows
-        ]
 
     def remove(self, group_id: str) -> bool:
         """Forget a group, and take it out of the groups it is in; whether it was there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, true
 
 from cloche.domain.access import Level, Permission
 from cloche.store.tables import permissions
@@ -26,12 +26,15 @@ class PermissionTable:
 
     def of(self, endpoint_id: str) -> dict[str, Level]:
         """The levels on an endpoint, by subject id."""
-        return {each.subject_id: each.level for each in self.all() if each.endpoint_id == endpoint_id}
+        return {each.subject_id: each.level for each in self._where(permissions.c.endpoint_id == endpoint_id)}
 
     def all(self) -> list[Permission]:
         """Every level that was given, in a fixed order."""
+        return self._where(true())
+
+    def _where(self, wanted: ColumnElement[bool]) -> list[Permission]:
         rows = self._connection.execute(
-            select(permissions).order_by(permissions.c.endpoint_id, permissions.c.subject_id)
+            select(permissions).where(wanted).order_by(permissions.c.endpoint_id, permissions.c.subject_id)
         )
         return [Permission(row.endpoint_id, row.subject_id, Level(row.level)) for row in rows]
 
