@@ -1,9 +1,9 @@
 """Writes the generated parts of the pages beside this file: settings, commands, routes, errors, providers, from the
 code itself.
 
-A page is written by hand except between `<!-- generated: NAME -->` and `<!-- end -->`.  tests/docs/test_generated.py
-fails when a part is stale.  Must not know anything that the code does not say: words about settings, commands, routes
-and errors are changed where those are defined.
+A page is written by hand except between `<!-- generated: PART -->` and `<!-- end -->`; some parts are told what of.
+tests/docs/test_generated.py fails when a part is stale.  Must not know anything that the code does not say: words are
+changed where they are defined.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ import typer
 from cloche import settings
 from cloche.cli.main import app
 from cloche.domain import errors
-from cloche.domain.endpoint import CHAT_TASK, ExternalModel
 from cloche.http import compatibility
 from cloche.http.routes import ROUTES
-from cloche.providers.base import InvalidSettings
-from cloche.providers.catalogue import PROVIDERS
+from cloche.providers import mapping
+from cloche.providers.catalogue import PROVIDERS, ProviderKind
 from cloche.providers.compatible import SERVICES, Service
-from cloche.providers.untranslated import Untranslated
+from cloche.providers.profile import settings_of
 
 DOCS = Path(__file__).parent
 HELP_WIDTH = 100
-GENERATED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+GENERATED = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def commands() -> str:
@@ -89,77 +88,60 @@ def _sentence(described: object) -> str:
 
 # ---------------------------------------------------------------- providers
 
-_AZURE = {
-    "openai_api_base": "https://example.openai.azure.com",
-    "openai_api_version": "2024-10-21",
-    "openai_deployment_name": "x",
-}
-_AWS = {"aws_region": "us-east-1", "bedrock_provider": "anthropic"}
-_GOOGLE = {"project_id": "p-1", "region": "europe-west1", "private_key_plaintext": "{}"}
-CREDENTIALS: list[tuple[str, str, dict[str, Any]]] = [
-    ("openai", "", {"openai_api_key_plaintext": "x"}),
-    ("openai", "`azure`", {"openai_api_type": "azure", "openai_api_key_plaintext": "x", **_AZURE}),
-    (
-        "openai",
-        "`azuread`",
-        {
-            "openai_api_type": "azuread",
-            "microsoft_entra_tenant_id": "x",
-            "microsoft_entra_client_id": "x",
-            "microsoft_entra_client_secret_plaintext": "x",
-            **_AZURE,
-        },
-    ),
-    ("anthropic", "", {"anthropic_api_key_plaintext": "x"}),
-    ("cohere", "", {"cohere_api_key_plaintext": "x"}),
-    (
-        "amazon-bedrock",
-        "",
-        {"aws_access_key_id_plaintext": "x", "aws_secret_access_key_plaintext": "x", **_AWS},
-    ),
-    ("google-cloud-vertex-ai", "", _GOOGLE),
-    ("gemini", "", {"gemini_api_key_plaintext": "x"}),
-    ("ai21labs", "", {"ai21labs_api_key_plaintext": "x"}),
-    ("palm", "", {"palm_api_key_plaintext": "x"}),
-    (
-        "databricks-model-serving",
-        "",
-        {"databricks_workspace_url": "https://example", "databricks_api_token_plaintext": "x"},
-    ),
-    ("custom", "", {"custom_provider_url": "https://example", "bearer_token_auth": {"token_plaintext": "x"}}),
-]
-"""Provider, its variant, and settings that are good: what can be called is found out by trying."""
-
 
 def providers() -> str:
-    """One row for each provider that is no row of the services, by what binding it says."""
-    told = [_provider_row(*each) for each in CREDENTIALS]
+    """One row for each provider that is no row of the services: what it does and takes."""
+    told = [_provider_row(name, kind) for name, kind in PROVIDERS.items() if name not in SERVICES]
     shaped = ", ".join(f"`{name}`" for name in SERVICES)
-    told.append(f"| {shaped} | chat | [key, or none](openai-shaped.md) | yes |")
-    missing = PROVIDERS.keys() - SERVICES.keys() - {name for name, _, _ in CREDENTIALS}
-    assert not missing, f"no settings to try for {missing}"
-    return "\n".join(["| provider | tasks | credentials | chat |", "| --- | --- | --- | --- |", *told, ""])
+    told.append(f"| {shaped} | chat | [key, or none](openai-shaped.md) |")
+    return "\n".join(["| provider | tasks | credentials |", "| --- | --- | --- |", *told, ""])
 
 
-def _provider_row(name: str, variant: str, good: dict[str, Any]) -> str:
-    kind = PROVIDERS[name]
-    try:
-        bound = kind.bind(ExternalModel("m", name, CHAT_TASK, good))
-    except InvalidSettings:
-        chat = "cannot be declared"
-    else:
-        chat = "501" if isinstance(bound, Untranslated) or CHAT_TASK not in kind.tasks else "yes"
-    label = f"`{name}`, type {variant}" if variant else f"`{name}`"
+def _provider_row(name: str, kind: ProviderKind) -> str:
     tasks = ", ".join(task.removeprefix("llm/v1/") for task in kind.tasks)
-    return f"| {label} | {tasks} | {', '.join(_credential_names(good))} | {chat} |"
+    if not kind.profile.examples:
+        tasks = "none: it cannot be declared"
+    credentials = ", ".join(f"`{each.name}`" for each in settings_of(kind.profile.settings) if each.secret)
+    return f"| [`{name}`]({kind.profile.page}.md) | {tasks} | {credentials} |"
 
 
-def _credential_names(good: dict[str, Any]) -> Iterator[str]:
-    for name, value in good.items():
-        if isinstance(value, dict):
-            yield from (f"`{name}.{below.strip('`')}`" for below in _credential_names(value))
-        elif name.endswith("_plaintext"):
-            yield f"`{name.removesuffix('_plaintext')}`"
+def capabilities() -> str:
+    """One row for each example of each provider: what it can do."""
+    rows = {
+        f"`{name}`, {label}" if len(kind.profile.examples) > 1 else f"`{name}`": mapping.capabilities(model)
+        for name, kind in PROVIDERS.items()
+        for label, model in kind.profile.examples.items()
+    }
+    names = [*mapping.CAPABILITIES, "usage in streams"]
+    told = [f"| {row} | " + " | ".join(able[name] for name in names) + " |" for row, able in rows.items()]
+    return "\n".join(["| provider | " + " | ".join(names) + " |", "| --- " * (len(names) + 1) + "|", *told, ""])
+
+
+def provider_settings(name: str) -> str:
+    """One row for each field of a provider's settings object."""
+    profile = PROVIDERS[name].profile
+    rows = [
+        f"| `{each.name}` | {mapping.needed(each.name, profile.examples)} | {each.meaning} |"
+        for each in settings_of(profile.settings)
+    ]
+    return "\n".join([f"| `{PROVIDERS[name].group}` | needed | meaning |", "| --- | --- | --- |", *rows, ""])
+
+
+def provider_mapping(*names: str) -> str:
+    """One row for each field of a request, one column for the examples of these providers that treat all alike."""
+    examples = {label: model for name in names for label, model in PROVIDERS[name].profile.examples.items()}
+    told = mapping.mapping(examples)
+    columns = mapping.columns(told)
+    heads = " | ".join(", ".join(labels) for labels in columns.values())
+    rows = [f"| {field} | " + " | ".join(cells) + " |" for field, *cells in zip(told, *columns, strict=True)]
+    return "\n".join([f"| field | {heads} |", "| --- " * (len(columns) + 1) + "|", *rows, ""])
+
+
+def provider_finishes(name: str) -> str:
+    """One row for each finish reason of a provider's own."""
+    told = mapping.finishes(PROVIDERS[name].profile.examples)
+    rows = [f"| `{theirs}` | {f'`{ours}`' if ours else 'an error'} |" for theirs, ours in told.items()]
+    return "\n".join([f"| finish reason of `{name}` | `finish_reason` |", "| --- | --- |", *rows, ""])
 
 
 def services() -> str:
@@ -183,13 +165,17 @@ def _differences(row: Service) -> str:
     return "; ".join(told) or "nothing"
 
 
-PARTS: dict[str, Callable[[], str]] = {
+PARTS: dict[str, Callable[..., str]] = {
     "settings": settings.reference,
     "commands": commands,
     "routes": routes,
     "errors": problems,
     "compatibility": compatibility.table,
     "providers": providers,
+    "capabilities": capabilities,
+    "provider-settings": provider_settings,
+    "provider-mapping": provider_mapping,
+    "provider-finishes": provider_finishes,
     "services": services,
 }
 
@@ -201,8 +187,9 @@ def pages() -> dict[Path, str]:
 
 
 def _fill(part: re.Match[str]) -> str:
-    start, name, end = part.groups()
-    return f"{start}\n{PARTS[name]()}\n{end}"
+    start, told, end = part.groups()
+    name, *about = told.split()
+    return f"{start}\n{PARTS[name](*about)}\n{end}"
 
 
 if __name__ == "__main__":

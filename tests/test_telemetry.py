@@ -59,6 +59,8 @@ def test_plain_line() -> None:
     )
     failed = record(status=429, outcome="error", error_code="REQUEST_LIMIT_EXCEEDED", detail="too many calls")
     assert telemetry.call_lines("plain")(failed).endswith(b' error REQUEST_LIMIT_EXCEEDED id=abc "too many calls"\n')
+    translated = record(translation="mapped=stop; dropped=seed")
+    assert telemetry.call_lines("plain")(translated).endswith(b' id=abc translation="mapped=stop; dropped=seed"\n')
 
 
 def test_json_line() -> None:

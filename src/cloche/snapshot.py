@@ -13,14 +13,15 @@ from itertools import accumulate
 from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cloche.domain.access import Level, Principal
 from cloche.domain.chat import ChatRequest
-from cloche.domain.endpoint import Configuration, Endpoint, ExternalModel, ServedEntity
+from cloche.domain.endpoint import CHAT_TASK, Configuration, Endpoint, ExternalModel, ServedEntity
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall, Timeouts
 from cloche.domain.state import State
-from cloche.providers.base import Decoder, Foreign, InvalidSettings, Translator
+from cloche.providers.base import Bound, Completer, Decoder, Embedder, Foreign, InvalidSettings, Translator
 from cloche.providers.catalogue import PROVIDERS
 
 
@@ -101,7 +102,7 @@ class LocalModels(Protocol):
 
 
 class Target(Struct, frozen=True):
-    """A served entity, ready to be called: exactly one of `translator`, `foreign` and `local` is set.
+    """A served entity, ready to be called: exactly one of its last five fields is set.
 
     `header`: the line that tells the client which entity answered.
     """
@@ -113,6 +114,8 @@ class Target(Struct, frozen=True):
     translator: Translator | None = None
     foreign: Foreign | None = None
     local: LocalModel | None = None
+    completer: Completer | None = None
+    embedder: Embedder | None = None
 
 
 class CompiledEndpoint(Struct, frozen=True):
@@ -120,6 +123,7 @@ class CompiledEndpoint(Struct, frozen=True):
 
     `levels`: those given on it, by subject id.  `problem`: why it cannot be called; then it has no targets.
     `outdated`: its targets are those of an earlier version, because the engines of the active one are not loaded yet.
+    `strict`: calls are refused rather than that a provider loses a parameter.  `task`: what its models do.
     """
 
     endpoint: Endpoint
@@ -129,6 +133,8 @@ class CompiledEndpoint(Struct, frozen=True):
     levels: Mapping[str, Level] = {}
     problem: Problem | None = None
     outdated: bool = False
+    strict: bool = False
+    task: str = CHAT_TASK
 
     def pick(self, dice: float) -> Target:
         """The target for a throw of `dice`, 0 ≤ dice < 1."""
@@ -222,6 +228,8 @@ def compile_endpoint(endpoint: Endpoint, configuration: Configuration, bindings:
         targets=targets,
         routed=tuple(targets[route.served_model_name] for route in routes),
         bounds=tuple(accumulate(route.traffic_percentage for route in routes)),
+        strict=configuration.strict_params,
+        task=configuration.task,
     )
 
 
@@ -229,10 +237,17 @@ def _bind(endpoint: str, entity: ServedEntity, bindings: Bindings) -> Target:
     header = f"served-model-name: {entity.name}\r\n".encode()
     model = entity.external_model
     if model is not None:
-        bound = PROVIDERS[model.provider].bind(bindings.resolve(model))
-        if isinstance(bound, Foreign):
-            return Target(entity.name, model.name, header, bindings.timeouts, foreign=bound)
-        return Target(entity.name, model.name, header, bindings.timeouts, translator=bound)
+        target = Target(entity.name, model.name, header, bindings.timeouts)
+        return replace(target, **_in_its_place(PROVIDERS[model.provider].bind(bindings.resolve(model))))
     assert entity.entity_name is not None
     local = bindings.local(entity.entity_name)
     return Target(entity.name, endpoint, header, local.timeouts, local=local)
+
+
+def _in_its_place(bound: Bound) -> dict[str, Bound]:
+    """The field of a target that it belongs into.  The order matters: each of these is more than those after it."""
+    if isinstance(bound, Foreign):
+        return {"foreign": bound}
+    if isinstance(bound, Translator):
+        return {"translator": bound}
+    return {"embedder" if isinstance(bound, Embedder) else "completer": bound}

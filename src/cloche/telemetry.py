@@ -42,7 +42,10 @@ log = logging.getLogger("cloche.telemetry")
 
 
 class CallRecord(msgspec.Struct, gc=False):
-    """One call, told in one line.  `time`: Unix seconds of its arrival; `detail`: an error's text, never a prompt."""
+    """One call, told in one line.  `time`: Unix seconds of its arrival; `detail`: an error's text, never a prompt.
+
+    `translation`: what became of the request's fields on their way to a provider, as the caller was told.
+    """
 
     time: float
     request_id: str
@@ -61,6 +64,7 @@ class CallRecord(msgspec.Struct, gc=False):
     output_tokens: int | None = None
     first_byte_ms: float | None = None
     detail: str | None = None
+    translation: str | None = None
 
 
 def _word(text: str) -> str:
@@ -112,6 +116,8 @@ class PlainLines:
         add(f"id={record.request_id}")
         if record.client_request_id:
             add(f"client_id={_word(record.client_request_id)}")
+        if record.translation:
+            add(f"translation={_word(record.translation)}")
         if record.detail:
             add(_word(record.detail))
         return (" ".join(parts) + "\n").encode("utf-8", "backslashreplace")

@@ -51,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, body))
         whole, events = next(each for part, each in ANSWERS.items() if part in self.path)
         if body.get("stream") or "stream" in self.path:
-            self._send("text/event-stream", "".join(map(_event, events)).encode())
+            self._send("text/event-stream", "".join(map(encode_event, events)).encode())
         else:
             self._send("application/json", json.dumps(whole).encode())
 
@@ -66,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def _event(event: Event) -> str:
+def encode_event(event: Event) -> str:
     name = f"event: {event['type']}\n" if "type" in event else ""
     return f"{name}data: {json.dumps(event)}\n\n"
 

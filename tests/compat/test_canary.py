@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from providers.google_keys import service_account
+
 from .live import TOKEN, Live, Reply, chat, invocations
 
 MARK = "canary5f3e9a71"
@@ -33,19 +35,32 @@ def marked(what: str) -> str:
     return f"{MARK}-{what}"
 
 
+def credential(path: str, what: str) -> str:
+    """A marked secret that is good for a provider: most take anything, Google has a form for it."""
+    mark = marked(f"{what}{path}")
+    return service_account(private_key_id=mark) if path == "private_key" else mark
+
+
 class Indiscreet(BaseHTTPRequestHandler):
     """A provider that tells what it was sent: in the headers of its answers, and in its refusals of credentials."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        """Answer as the model's name says: with a status, or well."""
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        """Answer as the model's name says: with a status, or well; a form is answered with a token."""
+        given = self.rfile.read(int(self.headers["content-length"]))
+        if "form" in self.headers["content-type"]:
+            self._answer(200, given.decode(), {"access_token": marked("lent-token"), "expires_in": 3600})
+            return
+        body = json.loads(given)
         status = int(body["model"]) if body.get("model", "").isdigit() else 200
         sent = f"{self.headers.get('authorization')} {self.headers.get('x-custom-key')}"
         error = {"error": {"message": f"Incorrect API key provided: {sent}", "code": "invalid_api_key"}}
         message = {"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}
-        data = json.dumps({"id": "1", "choices": [message]} if status == 200 else error).encode()
+        self._answer(status, sent, {"id": "1", "choices": [message]} if status == 200 else error)
+
+    def _answer(self, status: int, sent: str, value: object) -> None:
+        data = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("x-sent", sent)
         self.send_header("location", f"http://127.0.0.1/{sent.replace(' ', '')}")
@@ -151,9 +166,15 @@ def providers(upstream: str) -> dict[str, tuple[str, Settings, tuple[str, ...]]]
         "openai_deployment_name": "d",
         "microsoft_entra_tenant_id": "t",
         "microsoft_entra_client_id": "c",
+        "microsoft_entra_authority": upstream,
     }
     bedrock = {"aws_region": "eu-west-1", "bedrock_provider": "anthropic"}
-    vertex = {"project_id": "p", "region": "europe-west1"}
+    vertex = {
+        "project_id": "p",
+        "region": "europe-west1",
+        "vertex_api_base": upstream,
+        "vertex_token_uri": f"{upstream}/token",
+    }
     return {
         "openai": ("openai", {"openai_api_base": upstream}, ("openai_api_key",)),
         "entra": ("openai", entra, ("microsoft_entra_client_secret",)),
@@ -213,11 +234,11 @@ def test_no_credential_of_a_provider_shows(watched: Watched, upstream: str) -> N
     """Credentials of every provider, in both forms, made, changed, called, compared, exported and removed."""
     watched.do("POST", "/api/2.0/secrets/scopes/create", {"scope": SCOPE})
     for name, (provider, settings, paths) in providers(upstream).items():
-        plain = {f"{path}_plaintext": marked(path) for path in paths}
+        plain = {f"{path}_plaintext": credential(path, "") for path in paths}
         watched.do("POST", API, {"name": name, "config": config(provider, with_credentials(settings, plain))})
         references = {}
         for number, path in enumerate(paths):
-            secret = {"scope": SCOPE, "key": f"{name}-{number}", "string_value": marked(f"referred-{path}")}
+            secret = {"scope": SCOPE, "key": f"{name}-{number}", "string_value": credential(path, "referred-")}
             watched.do("POST", "/api/2.0/secrets/put", secret)
             references[path] = "{{secrets/" + f"{SCOPE}/{name}-{number}" + "}}"
         referred = config(provider, with_credentials(settings, references))

@@ -243,16 +243,3 @@ def test_a_dry_run_can_ask_the_providers(client: WorkspaceClient, provider: Prov
     assert relaying.request("GET", f"{AT}/managed").status == 404
     assert relaying.request("POST", f"{AT}?probe=true", body).status == 400
     assert "probes" not in relaying.request("POST", f"{AT}?dry_run=true", body).json()
-
-
-def test_what_is_not_translated_answers_501(client: WorkspaceClient, relaying: Live) -> None:
-    """An endpoint of a task that is not served yet is made, and a query of it says so."""
-    key = sdk.AnthropicConfig(anthropic_api_key_plaintext=CANARY)
-    model = sdk.ExternalModel(
-        name="c", provider=sdk.ExternalModelProvider.ANTHROPIC, task="llm/v1/completions", anthropic_config=key
-    )
-    client.serving_endpoints.create_and_wait("managed", config=config(sdk.ServedEntityInput(external_model=model)))
-    for stream in (False, True):
-        got = relaying.ask("managed", stream=stream)
-        assert (got.status, got.json()["error_code"]) == (501, "NOT_IMPLEMENTED")
-        assert "the task 'llm/v1/completions'" in got.json()["message"]

@@ -113,6 +113,25 @@ def test_the_caller_is_told_what_became_of_the_request(client: OpenAI, provider:
         raw.create(model=provider, messages=MESSAGES, logit_bias={"1": 1}, extra_headers=strict)
 
 
+def test_an_endpoint_can_be_strict(server: Live, abroad: Abroad) -> None:
+    """`strict_params` is shown and exported where it is true, refuses what would be lost, and goes with its version."""
+    [entity] = next(each for each in abroad.endpoints() if each["name"] == "cohere")["config"]["served_entities"]
+    config = {"served_entities": [entity], "strict_params": True}
+    at = "/api/2.0/serving-endpoints"
+    assert server.request("POST", at, {"name": "strict", "config": config}).status == 200
+    lossy = {"logit_bias": {"1": 1}}
+    assert server.ask("strict", **lossy).json()["message"].startswith("logit_bias: ")
+    assert server.ask("strict").status == 200
+    assert server.request("GET", f"{at}/strict").json()["config"]["strict_params"] is True
+    exported = server.request("GET", "/api/2.0/cloche/configuration").json()["endpoints"]
+    assert {each["name"]: each["config"].get("strict_params") for each in exported}["strict"] is True
+    loose = {"served_entities": [entity]}
+    assert "strict_params" not in server.request("PUT", f"{at}/strict/config", loose).json()["config"]
+    assert server.ask("strict", **lossy).status == 200
+    diff = server.request("GET", f"{at}/strict/versions/1/diff").json()["changes"]
+    assert [(each["path"], each["after"]) for each in diff] == [("strict_params", True)]
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_the_databricks_sdk(server: Live, provider: str) -> None:
     """`query` works as in front of any endpoint."""

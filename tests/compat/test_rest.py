@@ -65,7 +65,7 @@ def test_what_needs_no_token(live: Live) -> None:
         assert live.request(method, path, chat(), token=None).status == 401
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/api/2.0/clusters/list", "/serving-endpoints/embeddings"])
+@pytest.mark.parametrize("path", ["/", "/nothing", "/api/2.0/clusters/list", "/serving-endpoints/responses"])
 def test_an_unknown_path(live: Live, path: str) -> None:
     """What is not served is a 404 in the shape of every other error."""
     reply = live.request("POST", path, {})

@@ -5,11 +5,13 @@ The folder is named by CLOCHE_CORPUS, or stands beside the checkout as `*/corpus
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -19,7 +21,7 @@ MISSING = "no recorded exchanges: set CLOCHE_CORPUS to their folder"
 
 class Recording(msgspec.Struct, frozen=True):
     """One exchange.  `request`: what was asked, in OpenAI's words; `body`: the very bytes of the answer; `expect`: what
-    a reference reading found in it."""
+    a reference reading found in it, empty where there was none; `model`: as it was named, also in a path."""
 
     id: str
     api: str
@@ -30,6 +32,8 @@ class Recording(msgspec.Struct, frozen=True):
     framing: str
     body: bytes
     expect: dict[str, Any]
+    model: str
+    headers: dict[bytes, bytes]
 
     @property
     def name(self) -> str:
@@ -67,7 +71,6 @@ def accepted_paths(api: str) -> frozenset[str]:
 def _read(path: Path) -> Recording:
     item = json.loads(path.read_bytes())
     answer = item["response"]
-    assert answer["encoding"] == "text"
     return Recording(
         id=item["id"],
         api=item["api"],
@@ -76,8 +79,10 @@ def _read(path: Path) -> Recording:
         status=answer["status"],
         content_type=answer["content_type"] or "",
         framing=answer["framing"],
-        body=answer["body"].encode(),
-        expect=item["expect"],
+        body=base64.b64decode(answer["body"]) if answer["encoding"] == "base64" else answer["body"].encode(),
+        expect=item["expect"] or {},
+        model=unquote(item["model"]),
+        headers={name.encode(): value.encode() for name, value in answer["headers"].items()},
     )
 
 

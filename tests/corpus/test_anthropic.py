@@ -30,6 +30,7 @@ WHOLES = [recording for recording in OK if recording.framing == "json"]
 REFUSED = [recording for recording in RECORDINGS if recording.status != 200]
 KEY = {"anthropic_api_key_plaintext": "sk-ant-0123456789"}
 
+TRANSLATED = ("text", "tool_use", "thinking", "redacted_thinking")
 SHORT = 8000
 CUTS = 60
 
@@ -61,8 +62,14 @@ def check(recording: Recording, response: ChatResponse) -> None:
 
 @pytest.mark.parametrize("recording", WHOLES, ids=lambda recording: recording.name)
 def test_whole_answers(recording: Recording) -> None:
-    """A whole answer says what the reference reading found in it."""
-    check(recording, bound().decode(recording.body))
+    """A whole answer says what the reference reading found in it, and every block of it is somewhere."""
+    answer = bound().decode(recording.body)
+    check(recording, answer)
+    [choice], blocks = answer.choices, json.loads(recording.body)["content"]
+    assert choice.extras == [block for block in blocks if block["type"] not in TRANSLATED]
+    cited = [(block["text"], each) for block in blocks for each in block.get("citations") or ()]
+    assert [choice.content[each.start : each.end] for each in choice.citations] == [text for text, _ in cited]
+    assert [each.url for each in choice.citations] == [each.get("url") for _, each in cited]
 
 
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda recording: recording.name)

@@ -1,7 +1,4 @@
-"""Recorded exchanges with Cohere, translated: what was answered is heard, and what we ask a real Cohere has accepted.
-
-Recordings of `cohere.chat.v1` are not replayed: cloche speaks version 2 alone, and no answer of version 1 can reach it.
-"""
+"""Recorded exchanges with Cohere, translated: what was answered is heard, what we ask is accepted."""
 
 from __future__ import annotations
 
@@ -13,20 +10,19 @@ import pytest
 
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatResponse
-from cloche.domain.endpoint import ExternalModel
 from cloche.domain.errors import ProviderCredentials
 from cloche.domain.translation import Report
-from cloche.providers import cohere
 from cloche.wire.openai import read_chat
 from codec.cuts import bytewise, randomly, whole
+from providers.cohere_models import chat_model
 
 from .recordings import MISSING, Recording, accepted_paths, recordings
-from .replay import arguments
+from .replay import arguments, sse_events
 
 API = "cohere.chat.v2"
 pytestmark = pytest.mark.skipif(not recordings((API,)), reason=MISSING)
 
-MODEL = cohere.bind(ExternalModel("m", "cohere", "llm/v1/chat", {"cohere_api_key_plaintext": "k"}))
+MODEL = chat_model()
 OK = [recording for recording in recordings((API,)) if recording.status == 200]
 
 
@@ -57,6 +53,17 @@ def test_whole_answers(recording: Recording) -> None:
     message = json.loads(recording.body)["message"]
     thoughts = [message.get("tool_plan"), *(block.get("thinking") for block in message.get("content") or ())]
     assert [piece.text for piece in answer.choices[0].reasoning] == [thought for thought in thoughts if thought]
+    check_citations(answer, message.get("citations") or [])
+
+
+def check_citations(answer: ChatResponse, given: list[dict[str, Any]]) -> None:
+    """Every stretch that Cohere cites is there, once for each of its sources, and its place is that of its words."""
+    [choice] = answer.choices
+    words = [cited["text"] for cited in given for _ in cited["sources"]]
+    assert [cited.details["text"] for cited in choice.citations] == words
+    for cited in choice.citations:
+        if cited.start is not None:
+            assert choice.content[cited.start : cited.end] == cited.details["text"]
 
 
 def heard(pieces: Iterable[bytes]) -> ChatResponse:
@@ -75,6 +82,12 @@ def test_streams(recording: Recording) -> None:
     """A stream says what the reference reading found, whole, byte by byte and cut at random."""
     answer = heard(whole(recording.body))
     check(recording, answer)
+    cited = [
+        event["delta"]["message"]["citations"]
+        for event in sse_events(recording.body)
+        if "citation-start" in event.values()
+    ]
+    check_citations(answer, cited)
     for pieces in (bytewise(recording.body), *(randomly(recording.body, seed) for seed in range(20))):
         assert heard(pieces) == answer
 

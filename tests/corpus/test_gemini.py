@@ -23,6 +23,7 @@ from codec.cuts import bytewise, randomly, whole
 
 from . import gemini_chats
 from .recordings import MISSING, folder
+from .replay import sse_events
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=MISSING)
 
@@ -221,3 +222,19 @@ def test_requests(exchange: Exchange, chat: dict[str, Any]) -> None:
 def test_most_recorded_requests_are_asked() -> None:
     """The requests that can be asked in OpenAI's shape are enough of them to mean something."""
     assert len(ASKED) >= 40
+
+
+GROUNDED = [each for each in OK if b"groundingSupports" in each.body]
+
+
+@pytest.mark.parametrize("exchange", GROUNDED, ids=named)
+def test_sources(exchange: Exchange) -> None:
+    """Every grounded stretch is cited at the characters that Google says it has, once for each of its sources."""
+    streamed = exchange.framing == "sse"
+    objects = sse_events(exchange.body) if streamed else [json.loads(exchange.body)]
+    told = [candidate.get("groundingMetadata", {}) for each in objects for candidate in each.get("candidates", ())]
+    supports = [support for each in told for support in each.get("groundingSupports", ())]
+    words = [support["segment"]["text"] for support in supports for _ in support["groundingChunkIndices"]]
+    answer = heard(whole(exchange.body)) if streamed else TRANSLATOR.decode(exchange.body)
+    [choice] = answer.choices
+    assert [choice.content[cited.start : cited.end] for cited in choice.citations] == words

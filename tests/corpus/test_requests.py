@@ -8,7 +8,8 @@ import pytest
 
 from cloche.domain.errors import BadRequest
 from cloche.domain.outbound import Origin
-from cloche.providers.openai import OpenAIShaped
+from cloche.providers.openai_shaped import OpenAIShaped
+from cloche.providers.site import Site
 from cloche.wire.openai import read_chat
 
 from .recordings import MISSING, Recording, recordings
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.skipif(not recordings(), reason=MISSING)
 
 ACCEPTED = [recording for recording in recordings() if recording.status == 200]
 REFUSED = [recording for recording in recordings() if recording.status == 400]
-PROVIDER = OpenAIShaped("openai", "m", Origin("h", 80), b"")
+PROVIDER = OpenAIShaped("m", Site("openai", Origin("h", 80), b""))
 OURS = {"model", "stream", "stream_options"}
 
 

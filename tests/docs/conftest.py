@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,26 +27,28 @@ class Live(NamedTuple):
     token: str
 
 
-@pytest.fixture(scope="session")
-def live(models: Catalogue, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """`cloche serve` with the endpoint of the examples; answers are short where an example sets no bound."""
-    home = tmp_path_factory.mktemp("home")
-    log = home / "log"
-    surroundings = {
-        "PATH": os.environ["PATH"],  # and nothing else of this shell, whose CLOCHE_ variables are not for this server
-        "CLOCHE_HOME": str(home / "cloche"),
-        "CLOCHE_ADMIN_TOKEN": TOKEN,
-        "CLOCHE_MODELS_DIR": str(Path(model.path).parent.parent),
-        "CLOCHE_MAX_TOKENS_DEFAULT": "48",
-    }
-    command = ["serve", "--port", "0", "--endpoint", "bedrock-chat-completions-endpoint=smollm2-135m-instruct"]
+@contextmanager
+def serving(folder: Path, *flags: str, **surroundings: str) -> Iterator[Live]:
+    """`cloche serve` with a home of its own, and nothing else of this shell, whose CLOCHE_ variables are not for it."""
+    log = folder / "log"
+    environ = {"PATH": os.environ["PATH"], "CLOCHE_HOME": str(folder / "cloche"), "CLOCHE_ADMIN_TOKEN": TOKEN}
+    command = [sys.executable, "-m", "cloche", "serve", "--port", "0", *flags]
     with log.open("wb") as out:
-        server = subprocess.Popen([sys.executable, "-m", "cloche", *command], env=surroundings, stdout=out, stderr=out)
+        server = subprocess.Popen(command, env=environ | surroundings, cwd=folder, stdout=out, stderr=out)
     try:
         yield Live(_url(server, log), TOKEN)
     finally:
         server.terminate()
         assert server.wait(60) == 0
+
+
+@pytest.fixture(scope="session")
+def live(models: Catalogue, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """`cloche serve` with the endpoint of the examples; answers are short where an example sets no bound."""
+    endpoint = "bedrock-chat-completions-endpoint=smollm2-135m-instruct"
+    short = {"CLOCHE_MODELS_DIR": str(Path(model.path).parent.parent), "CLOCHE_MAX_TOKENS_DEFAULT": "48"}
+    with serving(tmp_path_factory.mktemp("home"), "--endpoint", endpoint, **short) as running:
+        yield running
 
 
 def _url(server: subprocess.Popen[bytes], log: Path) -> str:

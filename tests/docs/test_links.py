@@ -21,6 +21,11 @@ CHAT_PATHS = (
     "/serving-endpoints/chat/completions",
     "/ai-gateway/mlflow/v1/chat/completions",
     "/ai-gateway/openai/v1/chat/completions",
+    *(
+        f"{base}/{task}"
+        for base in ("/serving-endpoints", "/ai-gateway/mlflow/v1", "/ai-gateway/openai/v1")
+        for task in ("completions", "embeddings")
+    ),
 )
 
 

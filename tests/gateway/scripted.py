@@ -11,7 +11,16 @@ from msgspec import structs
 from cloche.codec import sse
 from cloche.domain.access import Level, Principal, digest
 from cloche.domain.chat import ChatRequest
-from cloche.domain.endpoint import Configuration, Endpoint, ExternalModel, Properties, Route, ServedEntity, Version
+from cloche.domain.endpoint import (
+    CHAT_TASK,
+    Configuration,
+    Endpoint,
+    ExternalModel,
+    Properties,
+    Route,
+    ServedEntity,
+    Version,
+)
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall, Origin, Receiver, Timeouts
 from cloche.engine.slots import Slots
@@ -194,6 +203,10 @@ def external(name: str) -> ServedEntity:
     return ServedEntity(name, ExternalModel(f"model-{name}", "openai", "llm/v1/chat", settings))
 
 
+def _no_model(name: str) -> LocalModel:
+    raise AssertionError(f"nobody serves {name} here")
+
+
 class World:
     """A gateway with two endpoints: `chat` is split between two providers, `local` runs on an engine."""
 
@@ -224,6 +237,15 @@ class World:
             tokens={digest(TOKEN_KEY, TOKEN): Grant(ANN), digest(TOKEN_KEY, "old"): Grant(ANN, expires_at=1)},
         )
 
+    def add(self, name: str, model: ExternalModel, *, strict: bool = False) -> None:
+        """One more endpoint, in front of this model."""
+        configuration = Configuration((ServedEntity(name, model),), (Route(name, 100),), strict_params=strict)
+        endpoint = Endpoint(name, name, "ann", 0, 0, Properties(), Version(1, configuration, 0, "ann"))
+        bound = compile_endpoint(endpoint, configuration, Bindings(lambda model: model, _no_model, Timeouts()))
+        compiled = structs.replace(bound, levels={ANN.id: Level.CAN_QUERY})
+        current = self.snapshot.current()
+        self.snapshot.swap(structs.replace(current, endpoints={**current.endpoints, name: compiled}))
+
     def _send(self, call: HttpCall, receiver: Receiver, timeouts: Timeouts) -> Outbound:
         self.calls.append(Outbound(call, receiver, timeouts))
         return self.calls[-1]
@@ -234,14 +256,16 @@ class World:
         entity: str | None = None,
         *,
         token: bytes | None = b"Bearer " + TOKEN.encode(),
+        task: str = CHAT_TASK,
         headers: Mapping[bytes, bytes] | None = None,
         raw: bytes | None = None,
         **fields: Any,
     ) -> tuple[Call, Client]:
-        """A chat call as the edge makes it: opened, failed if it was not admitted, else answered."""
+        """A call as the edge makes it: opened, failed if it was not admitted, else answered.  `task`: what the path
+        says where it names no endpoint."""
         client = Client()
         sent = dict(headers or {}) | ({} if token is None else {b"authorization": token})
-        ask = Ask("/chat", endpoint, entity, sent)
+        ask = Ask("/chat", endpoint, entity, sent, task)
         call = self.gateway.open(ask, client)
         if call.problem is not None:
             call.fail(call.problem)

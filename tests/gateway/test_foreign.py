@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from msgspec import structs
 
-from cloche.domain.chat import ChatRequest, ChatResponse, Choice, Chunk, ReasoningDelta, Usage
+from cloche.domain.chat import ChatRequest, ChatResponse, Choice, Chunk, FinishReason, ReasoningDelta, Usage
 from cloche.domain.errors import BadRequest, Problem, ProviderBroken, ProviderBusy, ProviderTimeout
 from cloche.domain.outbound import HttpCall, Origin, Timeouts
 from cloche.domain.translation import Report
@@ -51,6 +53,7 @@ class Abroad:
     """A provider of that dialect."""
 
     model = "far"
+    finishes: Mapping[str, FinishReason | None] = MappingProxyType({})
 
     def __init__(self, *, takes_n: bool = False) -> None:
         self.takes_n = takes_n
@@ -154,6 +157,26 @@ def test_strict_callers_are_refused_instead(world: World) -> None:
     assert client.json["message"].startswith("seed: ")
     _, client = world.ask(tools=[{"type": "function", "function": {"name": "f"}}])
     assert (client.status, world.calls) == (400, [])
+
+
+def test_a_strict_endpoint_is_strict_with_everybody(world: World) -> None:
+    """Where the endpoint wants it, no header is needed, and none that says otherwise helps."""
+    snapshot = world.snapshot.current()
+    strict = structs.replace(snapshot.endpoints["chat"], strict=True)
+    world.snapshot.swap(structs.replace(snapshot, endpoints={"chat": strict}))
+    for headers in ({}, {b"cloche-strict-params": b"false"}):
+        _, client = world.ask(seed=1, headers=headers)
+        assert (client.status, world.calls) == (400, [])
+        assert client.json["message"].startswith("seed: ")
+
+
+def test_the_record_tells_what_became_of_the_fields(world: World) -> None:
+    """The log has what the caller was told, and nothing where there was nothing to tell."""
+    world.ask(seed=1)
+    finish(world.last, "hi", "end 1")
+    world.ask()
+    finish(world.last, "hi", "end 1")
+    assert [record.translation for record in world.records] == ["dropped=seed", None]
 
 
 @pytest.mark.parametrize("stream", [False, True])

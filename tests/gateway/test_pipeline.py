@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from cloche.domain.outbound import HttpCall
-from cloche.providers.openai import OpenAIShaped
+from cloche.providers.openai_shaped import OpenAIShaped
 
 from .scripted import STREAM_HEAD, World
 

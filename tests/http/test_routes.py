@@ -112,7 +112,7 @@ UNKNOWN = [
     (b"POST", b"/serving-endpoints//invocations"),
     (b"POST", b"/serving-endpoints/chat/served-models/invocations"),
     (b"POST", b"/serving-endpoints/chat/other/primary/invocations"),
-    (b"POST", b"/serving-endpoints/embeddings"),
+    (b"POST", b"/serving-endpoints/responses"),
 ]
 
 

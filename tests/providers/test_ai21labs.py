@@ -13,7 +13,8 @@ from cloche.domain.outbound import HttpCall, Origin
 from cloche.providers import ai21labs
 from cloche.providers.base import InvalidSettings
 from cloche.providers.catalogue import PROVIDERS
-from cloche.providers.openai import OpenAIShaped
+from cloche.providers.openai_answer import OpenAIRead
+from cloche.providers.openai_shaped import OpenAIShaped
 from cloche.wire.openai import read_chat
 
 SECRET = "ai-0123456789abcdef"
@@ -21,9 +22,11 @@ SECRET = "ai-0123456789abcdef"
 
 def bound(**settings: str) -> OpenAIShaped:
     """A model with a key and these settings."""
-    return ai21labs.bind(
+    made = ai21labs.bind(
         ExternalModel("jamba-large", "ai21labs", "llm/v1/chat", {"ai21labs_api_key_plaintext": SECRET, **settings})
     )
+    assert isinstance(made, OpenAIShaped)
+    return made
 
 
 def call(fields: dict[str, Any], **settings: str) -> HttpCall:
@@ -64,14 +67,14 @@ def test_a_base_that_is_no_url() -> None:
 
 
 def test_the_tasks() -> None:
-    """Chat is spoken; completions, which AI21 has given up, are kept and answered with 501."""
+    """A chat passes through; a completion, which AI21 has no more, is asked for in one."""
     settings = {"ai21labs_api_key_plaintext": SECRET}
     chat, completions = (
         PROVIDERS["ai21labs"].bind(ExternalModel("m", "ai21labs", task, settings))
         for task in ("llm/v1/chat", "llm/v1/completions")
     )
     assert isinstance(chat, OpenAIShaped)
-    assert not isinstance(completions, OpenAIShaped)
+    assert isinstance(completions, OpenAIRead)
     assert PROVIDERS["ai21labs"].tasks == ("llm/v1/chat", "llm/v1/completions")
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloche.domain.assembly import Assembly
-from cloche.domain.chat import ChatResponse, FunctionCall, ReasoningDelta, ToolCall, Usage
+from cloche.domain.chat import ChatResponse, Citation, FunctionCall, ReasoningDelta, ToolCall, Usage
 from cloche.domain.endpoint import ExternalModel
 from cloche.domain.errors import ProviderBroken
 from cloche.providers.anthropic import bind
@@ -45,7 +45,7 @@ def stream(*content: dict[str, Any], stop_reason: str = "end_turn", usage: Any =
     return b"".join([*events, event("message_stop")])
 
 
-EMPTY: dict[str, Any] = {"text": "", "thinking": "", "signature": "", "input": {}}
+EMPTY: dict[str, Any] = {"text": "", "thinking": "", "signature": "", "input": {}, "citations": []}
 
 
 def opening(block: dict[str, Any]) -> dict[str, Any]:
@@ -55,14 +55,16 @@ def opening(block: dict[str, Any]) -> dict[str, Any]:
 
 def pieces(block: dict[str, Any], size: int) -> list[dict[str, Any]]:
     """The deltas of a block."""
-    found = []
+    found: list[dict[str, Any]] = [
+        {"type": "citations_delta", "citation": cited} for cited in block.get("citations") or ()
+    ]
     if block["type"] in ("text", "thinking"):
         text = block[block["type"]]
         for at in range(0, len(text), size):
             found.append({"type": f"{block['type']}_delta", block["type"]: text[at : at + size]})
     if block.get("signature"):
         found.append({"type": "signature_delta", "signature": block["signature"]})
-    if block["type"] == "tool_use" and block["input"]:
+    if block["type"] in ("tool_use", "server_tool_use") and block["input"]:
         text = json.dumps(block["input"], separators=(",", ":"))
         found.append({"type": "input_json_delta", "partial_json": ""})
         for at in range(0, len(text), size):
@@ -88,16 +90,30 @@ BARE = {"type": "tool_use", "id": "t2", "name": "g", "input": {}}
 
 
 def test_an_answer_with_everything() -> None:
-    """Texts join, calls and reasoning are counted apart, and what the provider ran itself is left out."""
+    """Texts join, calls and reasoning are counted apart, and what the provider ran itself is kept as it came."""
     response = ANTHROPIC.decode(answer(THINKING, SECRET_THOUGHT, TEXT, SEARCH, FOUND, TEXT, CALL, BARE))
     [choice] = response.choices
     assert choice.content == "It is é.It is é."
+    assert choice.extras == [SEARCH, FOUND]
     assert choice.reasoning == [ReasoningDelta(0, "hm, so", "sig"), ReasoningDelta(1, "", "x", redacted=True)]
     assert choice.tool_calls == [
         ToolCall(id="t1", function=FunctionCall("f", '{"a":1}')),
         ToolCall(id="t2", function=FunctionCall("g", "{}")),
     ]
     assert response.usage == Usage(10, 7, cached_tokens=3, cache_write_tokens=2)
+
+
+ON_THE_WEB = {"type": "web_search_result_location", "url": "https://a.test/", "title": "A", "cited_text": "é"}
+IN_A_FILE = {"type": "char_location", "document_title": "facts.txt", "document_index": 0, "start_char_index": 4}
+
+
+def test_citations() -> None:
+    """A citation is of the whole text that bears it, wherever that stands in the answer, and loses nothing."""
+    response = ANTHROPIC.decode(answer(TEXT, SEARCH, FOUND, {**TEXT, "citations": [ON_THE_WEB, IN_A_FILE]}, TEXT))
+    assert response.choices[0].citations == [
+        Citation(8, 16, "https://a.test/", "A", {"type": "web_search_result_location", "cited_text": "é"}),
+        Citation(8, 16, None, "facts.txt", {"type": "char_location", "document_index": 0, "start_char_index": 4}),
+    ]
 
 
 def test_calls_of_a_stream() -> None:
@@ -117,7 +133,7 @@ def test_calls_of_a_stream() -> None:
     [
         ("end_turn", "stop"),
         ("stop_sequence", "stop"),
-        ("pause_turn", "stop"),
+        ("pause_turn", "length"),
         ("max_tokens", "length"),
         ("model_context_window_exceeded", "length"),
         ("tool_use", "tool_calls"),
@@ -151,6 +167,8 @@ BLOCKS = st.one_of(
         st.dictionaries(TEXTS, TEXTS | st.integers(-5, 5), max_size=2),
     ),
     st.just(SEARCH),
+    st.just(FOUND),
+    st.builds(lambda text: {"type": "text", "text": text, "citations": [ON_THE_WEB, IN_A_FILE]}, TEXTS),
 )
 
 

@@ -143,6 +143,26 @@ def test_reasoning_goes_back_unchanged() -> None:
     ]
 
 
+SEARCHED = [
+    {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}},
+    {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
+]
+
+
+def test_what_the_provider_did_itself_goes_back() -> None:
+    """What an answer kept of the API's own tools goes back behind the reasoning, so that a paused turn can go on; what
+    other providers kept does not."""
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm", "signature": "s"}]}
+    said = {"role": "assistant", "content": [thought, {"type": "text", "text": "so"}]}
+    kept = [*SEARCHED, {"groundingMetadata": {}}]
+    assert turns(HELLO, {**said, "provider_content": kept})[1]["content"] == [
+        {"type": "thinking", "thinking": "hm", "signature": "s"},
+        *SEARCHED,
+        {"type": "text", "text": "so"},
+    ]
+    assert turns(HELLO, {"role": "assistant", "content": "", "provider_content": kept})[1]["content"] == SEARCHED
+
+
 BAD: list[tuple[list[dict[str, Any]], str]] = [
     ([{"role": "system", "content": "a"}], "messages: "),
     ([{"role": "user", "content": " "}], "messages: "),

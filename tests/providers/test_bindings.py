@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from cloche.domain.endpoint import ExternalModel
-from cloche.domain.errors import NotSupported
 from cloche.domain.outbound import HttpCall, Origin
-from cloche.providers.base import Foreign, InvalidSettings
+from cloche.providers.base import Embedder, Foreign, InvalidSettings, Translator
 from cloche.providers.catalogue import PROVIDERS
+from cloche.providers.openai_texts import OpenAICompleter
 from cloche.wire.openai import read_chat
 
 SECRET = "sk-0123456789abcdef"
@@ -25,7 +25,7 @@ def model(provider: str, **settings: Any) -> ExternalModel:
 def call(provider: str, **settings: Any) -> HttpCall:
     """A call of a model bound with those settings."""
     bound = PROVIDERS[provider].bind(model(provider, **settings))
-    assert not isinstance(bound, Foreign)
+    assert isinstance(bound, Translator)
     return bound.encode(HELLO, stream=False)
 
 
@@ -134,9 +134,9 @@ WRONG_OTHERS: list[tuple[str, dict[str, Any], str, str]] = [
     ("amazon-bedrock", {**AWS, "bedrock_provider": "x"}, "amazon_bedrock_config.bedrock_provider", "must be one of"),
     (
         "amazon-bedrock",
-        {**AWS, "instance_profile_arn": "arn"},
-        "amazon_bedrock_config.instance_profile_arn",
-        "is not supported here",
+        {**AWS, "uc_service_credential_name": "x"},
+        "amazon_bedrock_config.uc_service_credential_name",
+        "is not supported",
     ),
     ("google-cloud-vertex-ai", {**GOOGLE, "region": "a/b"}, "google_cloud_vertex_ai_config.region", "is no region"),
     (
@@ -275,31 +275,34 @@ def test_the_head_of_every_call(
 def test_secrets_are_in_the_head_and_nowhere_else(provider: str, settings: dict[str, Any]) -> None:
     """What can be printed of a bound provider and of its calls bears no credential."""
     bound = PROVIDERS[provider].bind(model(provider, **settings))
-    assert not isinstance(bound, Foreign)
+    assert isinstance(bound, Translator)
     outbound = bound.encode(HELLO, stream=True)
     assert SECRET.encode() in outbound.head
     assert SECRET not in repr(bound) + str(bound) + repr(outbound) + str(outbound)
 
 
-UNTRANSLATED = [
-    ("ai21labs", "llm/v1/completions", {"ai21labs_api_key_plaintext": SECRET}, "the task 'llm/v1/completions'"),
-    ("amazon-bedrock", "llm/v1/chat", AWS, "the provider 'amazon-bedrock'"),
-    ("google-cloud-vertex-ai", "llm/v1/chat", GOOGLE, "the provider 'google-cloud-vertex-ai'"),
-    ("openai", "llm/v1/chat", ENTRA, "the type 'azuread' of the provider 'openai'"),
-    ("openai", "llm/v1/embeddings", KEY, "the task 'llm/v1/embeddings'"),
+CHAT, COMPLETIONS, EMBEDDINGS = "llm/v1/chat", "llm/v1/completions", "llm/v1/embeddings"
+TASKS = [
+    ("openai", CHAT, KEY, Translator),
+    ("openai", COMPLETIONS, KEY, OpenAICompleter),
+    ("openai", EMBEDDINGS, KEY, Embedder),
+    ("databricks-model-serving", COMPLETIONS, WORKSPACE, OpenAICompleter),
+    ("databricks-model-serving", EMBEDDINGS, WORKSPACE, Embedder),
+    ("ai21labs", CHAT, {"ai21labs_api_key_plaintext": SECRET}, Translator),
+    ("ai21labs", COMPLETIONS, {"ai21labs_api_key_plaintext": SECRET}, Foreign),
+    ("anthropic", COMPLETIONS, {"anthropic_api_key_plaintext": SECRET}, Foreign),
+    ("cohere", COMPLETIONS, {"cohere_api_key_plaintext": SECRET}, Foreign),
+    ("cohere", EMBEDDINGS, {"cohere_api_key_plaintext": SECRET}, Embedder),
 ]
 
 
-@pytest.mark.parametrize(("provider", "task", "settings", "words"), UNTRANSLATED, ids=lambda value: str(value)[:40])
-def test_what_is_not_translated_says_so(provider: str, task: str, settings: dict[str, Any], words: str) -> None:
-    """Good settings of a dialect that is not spoken yet can be bound, and a call is answered with 501."""
+@pytest.mark.parametrize(("provider", "task", "settings", "kind"), TASKS, ids=lambda value: str(value)[:40])
+def test_each_task_is_bound_to_what_does_it(provider: str, task: str, settings: dict[str, Any], kind: type) -> None:
+    """What a model is called through is told by its task; where there are chats alone, a completion is asked in one."""
     assert task in PROVIDERS[provider].tasks
     bound = PROVIDERS[provider].bind(ExternalModel("m", provider, task, settings))
-    assert not isinstance(bound, Foreign)
-    with pytest.raises(NotSupported, match=words) as caught:
-        bound.encode(HELLO, stream=False)
-    assert caught.value.status == 501
-    assert SECRET not in repr(bound) + caught.value.message
+    assert isinstance(bound, kind)
+    assert SECRET not in repr(bound)
 
 
 def test_every_fault_of_the_settings_is_told() -> None:

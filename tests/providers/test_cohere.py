@@ -22,20 +22,14 @@ from cloche.providers import cohere
 from cloche.providers.catalogue import PROVIDERS
 from cloche.wire.openai import read_chat
 
-SECRET = "co-0123456789abcdef"
+from .cohere_models import SECRET, chat_model
+
 HELLO = read_chat(b'{"messages": [{"role": "user", "content": "hi"}]}')
-
-
-def bound(**settings: str) -> cohere.Cohere:
-    """A model with a key and these settings."""
-    return cohere.bind(
-        ExternalModel("command-a-03-2025", "cohere", "llm/v1/chat", {"cohere_api_key_plaintext": SECRET, **settings})
-    )
 
 
 def test_the_call() -> None:
     """The key is a bearer token in the head and nowhere else; model and stream are the entity's and the caller's."""
-    model = bound()
+    model = chat_model("command-a-03-2025")
     call = model.encode(HELLO, Report(), stream=True)
     assert call.origin == Origin("api.cohere.com", 443, tls=True)
     lines = call.head.decode().split("\r\n")
@@ -53,15 +47,27 @@ def test_the_call() -> None:
 @pytest.mark.parametrize("base", ["http://10.0.0.1:81/x", "http://10.0.0.1:81/x/"])
 def test_a_base_of_ones_own(base: str) -> None:
     """A base URL may have a port and a path; the path of the API comes after it."""
-    call = bound(cohere_api_base=base).encode(HELLO, Report(), stream=False)
+    call = chat_model(cohere_api_base=base).encode(HELLO, Report(), stream=False)
     assert call.origin == Origin("10.0.0.1", 81)
     assert call.head.startswith(b"POST /x/v2/chat HTTP/1.1\r\n")
 
 
+@pytest.mark.parametrize(
+    ("base", "path"),
+    [("https://h.test/v1", "/v1/chat"), ("https://h.test/a/v1/", "/a/v1/chat"), ("https://h.test/v2", "/v2/chat")],
+)
+def test_the_base_says_which_version_is_spoken(base: str, path: str) -> None:
+    """A base that ends in `/v1` gets the older dialect, any other the newer."""
+    call = chat_model(cohere_api_base=base).encode(HELLO, Report(), stream=False)
+    assert call.head.startswith(f"POST {path} HTTP/1.1\r\n".encode())
+    assert ("message" in json.loads(b"".join(bytes(piece) for piece in call.body))) == ("/v1/" in path)
+
+
 def test_the_catalogue_binds_it() -> None:
-    """An entity whose task is chat gets this translator; embeddings are kept and not spoken."""
+    """An entity whose task is chat or completions gets this translator; one of embeddings another."""
     settings = {"cohere_api_key_plaintext": SECRET}
-    assert isinstance(PROVIDERS["cohere"].bind(ExternalModel("m", "cohere", "llm/v1/chat", settings)), cohere.Cohere)
+    for task in ("llm/v1/chat", "llm/v1/completions"):
+        assert isinstance(PROVIDERS["cohere"].bind(ExternalModel("m", "cohere", task, settings)), cohere.Cohere)
     assert not isinstance(
         PROVIDERS["cohere"].bind(ExternalModel("m", "cohere", "llm/v1/embeddings", settings)), cohere.Cohere
     )
@@ -87,7 +93,7 @@ REFUSALS: list[tuple[int, type[Problem], int]] = [
 def test_refusals_by_status(status: int, kind: type[Problem], told: int) -> None:
     """A refusal is told by its status alone; Cohere's words are passed on, never with a credential in them."""
     body = json.dumps({"id": "x", "message": f"because of {SECRET}"}).encode()
-    problem = bound().error(status, {b"retry-after": b"7"}, body)
+    problem = chat_model().error(status, {b"retry-after": b"7"}, body)
     assert (type(problem), problem.status) == (kind, told)
     assert str(status) in problem.message
     assert SECRET not in problem.message + problem.summary

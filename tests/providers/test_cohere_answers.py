@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatResponse, Chunk, ReasoningDelta, Usage
-from cloche.domain.endpoint import ExternalModel
 from cloche.domain.errors import Problem, ProviderBroken, ProviderTimeout
-from cloche.providers import cohere
 from codec.cuts import every_way, randomly
 
-MODEL = cohere.bind(ExternalModel("m", "cohere", "llm/v1/chat", {"cohere_api_key_plaintext": "k"}))
+from .cohere_models import chat_model
+
+MODEL = chat_model()
 USAGE = {
     "billed_units": {"input_tokens": 1, "output_tokens": 2},
     "tokens": {"input_tokens": 30, "output_tokens": 20, "reasoning_tokens": 8},

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from cloche.domain.endpoint import ExternalModel
 from cloche.domain.errors import BadRequest
 from cloche.domain.translation import Report
-from cloche.providers import cohere
 from cloche.wire.openai import read_chat
 
-MODEL = cohere.bind(ExternalModel("m", "cohere", "llm/v1/chat", {"cohere_api_key_plaintext": "k"}))
+from .cohere_models import chat_model
+
+MODEL = chat_model()
 USER = {"role": "user", "content": "hi"}
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "d", "parameters": CITY}}

@@ -17,7 +17,7 @@ from cloche.domain.translation import Report
 from cloche.providers.base import InvalidSettings
 from cloche.providers.catalogue import PROVIDERS
 from cloche.providers.compatible import SERVICES, Adapted, bind, group
-from cloche.providers.openai import OpenAIShaped
+from cloche.providers.openai_shaped import OpenAIShaped
 from cloche.wire.openai import Identity, read_chat
 from cloche.wire.passthrough import Stream, complete_answer
 

@@ -10,10 +10,12 @@ import pytest
 from cloche.domain.endpoint import ExternalModel
 from cloche.domain.errors import ProviderCredentials
 from cloche.domain.outbound import Origin
-from cloche.providers.openai import OpenAIShaped, bind
+from cloche.providers.openai import bind
+from cloche.providers.openai_shaped import OpenAIShaped
+from cloche.providers.site import Site
 from cloche.wire.openai import read_chat
 
-PROVIDER = OpenAIShaped("openai", 'gpt "4"', Origin("h", 80), b"head")
+PROVIDER = OpenAIShaped('gpt "4"', Site("openai", Origin("h", 80), b"head"))
 BASE: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]}
 
 

@@ -219,6 +219,13 @@ def test_no_proxy(no_proxy: str, host: str, port: int, direct: bool) -> None:
             assert 1 + tls == proxy.port
 
 
+def test_services_of_the_machine_go_around_the_proxy() -> None:
+    """What the machine's own services say, keys among it, is no other machine's to see."""
+    proxies = Proxies(UpstreamOptions(http_proxy="http://p.test:1"))
+    assert proxies.choose(Origin("169.254.169.254", 80, of_host=True)) is None
+    assert proxies.choose(Origin("169.254.169.254", 80)) is not None
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -14,12 +14,13 @@ from cloche.domain.chat import ChatParams, ChatRequest
 from cloche.domain.errors import BadRequest
 from cloche.domain.outbound import Origin
 from cloche.providers.local import EngineAddress, LocalTranslator
-from cloche.providers.openai import OpenAIShaped
+from cloche.providers.openai_shaped import OpenAIShaped
+from cloche.providers.site import Site
 from cloche.wire import errors
 from cloche.wire.openai import read_chat
 
 ORIGIN = Origin("127.0.0.1", 9)
-PROVIDER = OpenAIShaped("openai", "m", ORIGIN, b"")
+PROVIDER = OpenAIShaped("m", Site("openai", ORIGIN, b""))
 ENGINE = LocalTranslator(EngineAddress(ORIGIN, "key", "m"), context_length=2048, max_tokens_default=10)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -14,6 +14,7 @@ from cloche.domain.endpoint import Configuration, Route, Tag
 from cloche.domain.errors import BadRequest, InvalidFields
 from cloche.wire import gateway_config, serving_input, serving_reading
 from cloche.wire.older_words import in_words_of
+from cloche.wire.serving import config_body
 from cloche.wire.serving_reading import read_configuration, read_endpoint, read_endpoints, read_pt_configuration
 
 OPENAI = {
@@ -209,6 +210,21 @@ def test_traffic_alone_keeps_the_older_tables() -> None:
     assert read_configuration(traffic, PROVIDER_FORMS, present)[0] == present
     changed, _ = read_configuration(traffic | {"auto_capture_config": {"enabled": False}}, PROVIDER_FORMS, present)
     assert changed.auto_capture_config == {"enabled": False}
+
+
+def test_strictness_goes_with_the_configuration() -> None:
+    """`strict_params` is replaced with the entities and stays when only the traffic changes; shown when it is true."""
+    config = {"served_entities": [external()], "strict_params": True}
+    present = read_endpoint({"name": "chat", "config": config}, PROVIDER_FORMS).configuration
+    assert present.strict_params
+    assert config_body(present)["strict_params"] is True
+    traffic = {"traffic_config": {"routes": [{"served_entity_name": "gpt-4", "traffic_percentage": 100}]}}
+    assert read_configuration(traffic, PROVIDER_FORMS, present)[0] == present
+    assert not read_configuration(traffic | {"strict_params": False}, PROVIDER_FORMS, present)[0].strict_params
+    loose, _ = read_configuration({"served_entities": [external()]}, PROVIDER_FORMS, present)
+    assert not loose.strict_params
+    assert "strict_params" not in config_body(loose)
+    assert create_faults({"name": "chat", "config": config | {"strict_params": 1}}).keys() == {"config.strict_params"}
 
 
 def test_faults_are_told_in_the_words_of_the_body() -> None:

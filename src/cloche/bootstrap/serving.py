@@ -26,8 +26,10 @@ from cloche.control.secret_scopes import SecretScopes
 from cloche.control.status import Statuses
 from cloche.control.tokens import Tokens
 from cloche.control.versions import Versions
+from cloche.domain.outbound import Send
 from cloche.domain.state import State
 from cloche.gateway.admission import Admission
+from cloche.gateway.credentials import Credentials, HostAccess
 from cloche.gateway.figures import Figures, HostFigures
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.probe import Prober
@@ -37,6 +39,7 @@ from cloche.http.asgi_chat import AsgiChat
 from cloche.http.context import Context
 from cloche.http.server import Server, ServerOptions
 from cloche.http.shared import Lane
+from cloche.settings import environment
 from cloche.snapshot import LocalModels, Slot, Snapshot
 from cloche.store.database import Store
 from cloche.telemetry import CallLog, CallRecord, call_lines
@@ -74,7 +77,7 @@ class Serving:
         call_log = CallLog(sys.stderr.buffer, asyncio.get_running_loop())
         upstream = Upstream(self._plan.upstream)
         try:
-            server = self._server(upstream, call_log)
+            server = self._server(self._sender(upstream), call_log)
             # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
             gc.collect()
             gc.freeze()
@@ -83,7 +86,12 @@ class Serving:
             await upstream.close()
             call_log.close()
 
-    def _server(self, upstream: Upstream, call_log: CallLog) -> Server:
+    def _sender(self, upstream: Upstream) -> Send:
+        """How calls are begun: with the credentials that they need."""
+        host = HostAccess(environment() if self._plan.settings.allow_host_credentials else None)
+        return Credentials(upstream.send, host).send
+
+    def _server(self, send: Send, call_log: CallLog) -> Server:
         settings = self._plan.settings
         lines = call_lines(settings.log_format)
         note = self._counted.note
@@ -92,9 +100,9 @@ class Serving:
             note(call)
             call_log.record(lines(call))
 
-        gateway = Gateway(self._slot, self.admission, upstream.send, Recorder(record))
+        gateway = Gateway(self._slot, self.admission, send, Recorder(record))
         self.figures.running = gateway.running
-        app = App(self._context(upstream), AsgiChat(gateway, settings.max_body), record)
+        app = App(self._context(send), AsgiChat(gateway, settings.max_body), record)
         lane = Lane(gateway, record, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
         options = ServerOptions(
             keep_alive=settings.keep_alive_seconds,
@@ -104,7 +112,7 @@ class Serving:
         )
         return Server(app, lane, gateway, options)
 
-    def _context(self, upstream: Upstream) -> Context:
+    def _context(self, send: Send) -> Context:
         publisher = self.publisher
         return Context(
             publisher=publisher,
@@ -124,7 +132,7 @@ class Serving:
             endpoints=Endpoints(publisher, now_ms, self._plan.model_problem),
             versions=Versions(publisher, now_ms, self._plan.model_problem),
             configurations=Configurations(publisher, now_ms, self._plan.model_problem),
-            probe=Prober(upstream.send, asyncio.get_running_loop()),
+            probe=Prober(send, asyncio.get_running_loop()),
         )
 
 

@@ -19,6 +19,7 @@ from cloche.cli import (
     models,
     people,
     permission,
+    provider,
     query,
     secret,
     serve,
@@ -58,6 +59,7 @@ def app() -> typer.Typer:
     doctor.add_to(root)
     endpoint.add_to(root)
     models.add_to(root)
+    provider.add_to(root)
     token.add_to(root)
     people.add_to(root)
     permission.add_to(root)

@@ -89,15 +89,14 @@ class Compiler:
         self, endpoint: Endpoint, secrets: Mapping[tuple[str, str], bytes], faults: Faults
     ) -> CompiledEndpoint:
         if endpoint.active is None:
-            return CompiledEndpoint(endpoint, problem=_not_yet(endpoint))
+            return CompiledEndpoint(endpoint, problem=_not_yet(endpoint), task=endpoint.task)
         try:
             return compile_endpoint(endpoint, endpoint.active.configuration, self._bindings(secrets))
         except InvalidSettings as error:
             faults[endpoint.name] = error.problems
             told = "; ".join(f"{field}: {what}" for field, what in error.problems)
-            return CompiledEndpoint(
-                endpoint, problem=BadRequest(f"The endpoint '{endpoint.name}' cannot be served: {told}")
-            )
+            problem = BadRequest(f"The endpoint '{endpoint.name}' cannot be served: {told}")
+            return CompiledEndpoint(endpoint, problem=problem, task=endpoint.active.configuration.task)
 
     def _held_back(self, new: CompiledEndpoint, before: CompiledEndpoint | None) -> CompiledEndpoint:
         """As new, but with the targets of before while the engines of the new version are not loaded on this host.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cloche.control.auditing import note
 from cloche.control.endpoint_changes import CONFIG, EndpointChanges, Rehearsal, change, named, told_at
 from cloche.control.publish import Publisher
 from cloche.domain import rollout
@@ -80,6 +81,13 @@ class Endpoints:
         """Forget an endpoint.  Calls under way go on.  Raises EndpointNotFound."""
         with self._publisher.change() as work:
             self._changes.remove(work, caller, named(work, name))
+
+    def note_probe(self, caller: Caller, name: str, entity: str | None) -> None:
+        """Put into the audit log that somebody has the models of an endpoint tried, or one of them, at the expense of
+        whose keys they are."""
+        with self._publisher.store.write(publish=False) as work:
+            after = {} if entity is None else {"served_entity_name": entity}
+            note(work, caller, "endpoint.probe", name, self._now_ms(), after=after)
 
     # ---------------------------------------------------------------- bringing a version up
 

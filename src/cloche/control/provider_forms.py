@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from cloche.control.secret_references import with_values
+from cloche.control.secret_references import PLAINTEXT, with_values
 from cloche.domain.endpoint import ExternalModel
 from cloche.providers.base import InvalidSettings
 from cloche.providers.catalogue import PROVIDERS, ProviderKind
@@ -35,11 +35,18 @@ class ProviderForm(NamedTuple):
 
     def faults(self, model: ExternalModel) -> list[tuple[str, str]]:
         """What is wrong with a model's settings, whatever its secrets are."""
-        settings = with_values(model.settings, self.group, lambda *_: _STAND_IN)
+        stand_ins: list[str] = []
+
+        def stand_in(_: str, path: str) -> str:
+            stand_ins.append(path + PLAINTEXT)
+            return _STAND_IN
+
+        settings = with_values(model.settings, self.group, stand_in)
         try:
             self.kind.bind(replace(model, settings=settings))
         except InvalidSettings as error:
-            return error.problems
+            # A secret that must have a form, as a key has, is judged when it is looked up.
+            return [(path, what) for path, what in error.problems if not path.startswith(tuple(stand_ins))]
         return []
 
 

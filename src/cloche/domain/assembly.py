@@ -5,12 +5,14 @@ The one place that knows how deltas add up, so that a streamed answer and a whol
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cloche.domain.chat import (
     ChatResponse,
     Choice,
     Chunk,
+    Citation,
     FinishReason,
     FunctionCall,
     ReasoningDelta,
@@ -22,13 +24,15 @@ from cloche.domain.chat import (
 class _OpenChoice:
     """A choice whose end has not come yet."""
 
-    __slots__ = ("calls", "finish_reason", "logprobs", "reasoning", "refusal", "text")
+    __slots__ = ("calls", "citations", "extras", "finish_reason", "logprobs", "reasoning", "refusal", "text")
 
     def __init__(self) -> None:
         self.text: list[str] = []
         self.calls: dict[int, ToolCall] = {}
         self.reasoning: dict[int, ReasoningDelta] = {}
         self.refusal = ""
+        self.citations: list[Citation] = []
+        self.extras: list[Mapping[str, Any]] = []
         self.logprobs: list[dict[str, Any]] | None = None
         self.finish_reason: FinishReason | None = None
 
@@ -49,6 +53,8 @@ class _OpenChoice:
             known = self.reasoning.get(piece.index)
             self.reasoning[piece.index] = piece if known is None else _joined(known, piece)
         self.refusal += chunk.refusal
+        self.citations += chunk.citations
+        self.extras += chunk.extras
         if chunk.finish_reason is not None:
             self.finish_reason = chunk.finish_reason
 
@@ -98,6 +104,8 @@ class Assembly:
                     logprobs=choice.logprobs,
                     reasoning=[piece for _, piece in sorted(choice.reasoning.items())],
                     refusal=choice.refusal,
+                    citations=choice.citations,
+                    extras=choice.extras,
                 )
             )
         return ChatResponse(choices=choices, usage=self.usage)

@@ -255,10 +255,27 @@ class ReasoningDelta(Struct, frozen=True):
     redacted: bool = False
 
 
+class Citation(Struct, frozen=True):
+    """What a stretch of an answer rests on.  `start` and `end` count characters of all the choice's text together; they
+    are None where that is not known, or where something else than text is meant.
+
+    `url` is None for a source that is not on the web, as a document that the caller gave.  `details`: what else the
+    provider says of it, in its own words.
+    """
+
+    start: int | None
+    end: int | None
+    url: str | None = None
+    title: str | None = None
+    details: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
 class Chunk(Struct, frozen=True):
     """A piece of one choice.  `finish_reason` ends the choice; `usage` counts all choices of the request.
 
     `logprobs` is the list of OpenAI token records that belong to `content`.  `refusal`: the model's words of refusal.
+    `citations` speak of text that has come before them.  `extras`: whole pieces of the answer that are neither text nor
+    reasoning nor calls of the caller's functions, as searches that the provider ran itself, in its own words.
     """
 
     index: int = 0
@@ -269,6 +286,8 @@ class Chunk(Struct, frozen=True):
     usage: Usage | None = None
     reasoning: tuple[ReasoningDelta, ...] = ()
     refusal: str = ""
+    citations: tuple[Citation, ...] = ()
+    extras: tuple[Mapping[str, Any], ...] = ()
 
 
 class Choice(Struct):
@@ -281,6 +300,8 @@ class Choice(Struct):
     logprobs: list[dict[str, Any]] | None = None
     reasoning: list[ReasoningDelta] = msgspec.field(default_factory=list)
     refusal: str = ""
+    citations: list[Citation] = msgspec.field(default_factory=list)
+    extras: list[Mapping[str, Any]] = msgspec.field(default_factory=list)
 
 
 class ChatResponse(Struct):

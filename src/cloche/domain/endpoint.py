@@ -16,7 +16,9 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 CHAT_TASK = "llm/v1/chat"
-TASKS = (CHAT_TASK, "llm/v1/completions", "llm/v1/embeddings")
+COMPLETIONS_TASK = "llm/v1/completions"
+EMBEDDINGS_TASK = "llm/v1/embeddings"
+TASKS = (CHAT_TASK, COMPLETIONS_TASK, EMBEDDINGS_TASK)
 
 MAX_ENDPOINTS = 1000
 MAX_DESCRIPTION = 1000
@@ -77,11 +79,15 @@ class Tag(Struct, frozen=True, omit_defaults=True):
 
 
 class Configuration(Struct, frozen=True):
-    """What a version holds.  `auto_capture_config`: the legacy tables, kept as given."""
+    """What a version holds.  `auto_capture_config`: the legacy tables, kept as given.
+
+    `strict_params`: calls are refused rather than that a provider loses a parameter of theirs.
+    """
 
     entities: tuple[ServedEntity, ...]
     routes: tuple[Route, ...]
     auto_capture_config: dict[str, Any] | None = None
+    strict_params: bool = False
 
     @property
     def task(self) -> str:

@@ -1,17 +1,22 @@
 """What providers say and `upstream/` does: one HTTP call to a provider, as plain data.
 
 A provider renders the head of its calls once, when a configuration is published, so that a call costs no header work.
-Heads hold credentials: nothing here may be logged, and `repr` shows none of it.
+Where a credential lasts for an hour only, or signs each call for itself, the call names its `Authorizer`, who
+completes it when it is sent (domain/lending.py).  Heads hold credentials: nothing here may be logged, and `repr` shows
+none of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from cloche.domain.errors import Problem
+
+if TYPE_CHECKING:
+    from cloche.domain.lending import Authorizer
 
 BytesLike = bytes | bytearray | memoryview | msgspec.Raw
 """What may stand in a body: anything that `bytes.join` takes without copying it first."""
@@ -21,6 +26,7 @@ class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """Where a call goes.  Connections are pooled by origin.
 
     `unix_path` set: a Unix socket, and host/port only name it.  `reuse` false: one connection per call.
+    `of_host`: an address of the machine's own services, which nobody configured: it may be called although private.
     """
 
     host: str
@@ -28,6 +34,7 @@ class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     tls: bool = False
     unix_path: str | None = None
     reuse: bool = True
+    of_host: bool = False
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -42,14 +49,18 @@ class Timeouts(msgspec.Struct, frozen=True):
 
 class HttpCall:
     """One request.  `head`: request line and header fields, each ended by CRLF, without Content-Length and without
-    the empty line.  `body`: pieces that are written one after another."""
+    the empty line.  `body`: pieces that are written one after another.  `authorizer`: who adds the credentials when the
+    call is sent; None: they are in the head, or it needs none."""
 
-    __slots__ = ("body", "head", "origin")
+    __slots__ = ("authorizer", "body", "head", "origin")
 
-    def __init__(self, origin: Origin, head: bytes, body: Sequence[BytesLike]) -> None:
+    def __init__(
+        self, origin: Origin, head: bytes, body: Sequence[BytesLike], authorizer: Authorizer | None = None
+    ) -> None:
         self.origin = origin
         self.head = head
         self.body = body
+        self.authorizer = authorizer
 
     def __repr__(self) -> str:
         return f"HttpCall({self.origin.host}:{self.origin.port})"

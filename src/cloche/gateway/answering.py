@@ -11,19 +11,21 @@ import msgspec
 from cloche.codec import sse
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatRequest, ChatResponse, Choice, Chunk, Usage
+from cloche.domain.endpoint import CHAT_TASK
 from cloche.gateway.call import Call
-from cloche.wire import openai
+from cloche.wire import completions, openai
 from cloche.wire.openai import Identity
 
 
 class Answering:
     """The answer to one call, while it is made."""
 
-    __slots__ = ("_assembly", "_begun", "_call", "_identity", "_separate_usage", "usage")
+    __slots__ = ("_assembly", "_begun", "_call", "_identity", "_separate_usage", "_wire", "usage")
 
     def __init__(self, call: Call, request: ChatRequest, identity: Identity) -> None:
         self._call = call
         self._identity = identity
+        self._wire = openai if call.task == CHAT_TASK else completions
         self._assembly = None if call.stream else Assembly(request.params.n or 1)
         options = request.params.stream_options
         self._separate_usage = options is not None and options.include_usage
@@ -39,7 +41,7 @@ class Answering:
         payloads: list[bytes] = []
         for chunk in chunks:
             self._begin(chunk.index, payloads)
-            payloads.append(openai.write_chunk(chunk, self._identity))
+            payloads.append(self._wire.write_chunk(chunk, self._identity))
         if payloads:
             self._call.send(sse.encode_all(payloads))
 
@@ -54,12 +56,12 @@ class Answering:
         with_usage = self.usage if complete and not self._separate_usage else None
         payloads: list[bytes] = []
         self._begin(last.index, payloads)
-        payloads.append(openai.write_chunk(msgspec.structs.replace(last, usage=with_usage), self._identity))
+        payloads.append(self._wire.write_chunk(msgspec.structs.replace(last, usage=with_usage), self._identity))
         if not complete:
             self._call.send(sse.encode_all(payloads))
             return
         if self._separate_usage and self.usage is not None:
-            payloads.append(openai.write_usage(self.usage, self._identity))
+            payloads.append(self._wire.write_usage(self.usage, self._identity))
         self._call.send(sse.encode_all([*payloads, sse.DONE]))
         self._call.finish(self.usage)
 
@@ -70,11 +72,13 @@ class Answering:
     def _begin(self, index: int, payloads: list[bytes]) -> None:
         if index not in self._begun:
             self._begun.add(index)
-            payloads.append(openai.write_role(self._identity, index))
+            opening = self._wire.write_role(self._identity, index)
+            if opening is not None:
+                payloads.append(opening)
 
     def _answer(self, response: ChatResponse) -> None:
         response.usage = self.usage
-        self._call.answer(openai.write_answer(response, self._identity), self.usage)
+        self._call.answer(self._wire.write_answer(response, self._identity), self.usage)
 
     def count(self, usage: Usage | None) -> None:
         """Add the usage of one call to the model."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from cloche.domain.chat import Usage
+from cloche.domain.endpoint import CHAT_TASK
 from cloche.domain.errors import Problem
 from cloche.domain.translation import Report
 from cloche.snapshot import Grant, Target
@@ -94,6 +95,7 @@ class Call:
         "streaming",
         "strict",
         "target",
+        "task",
         "translation",
         "usage",
     )
@@ -108,10 +110,11 @@ class Call:
         self.grant: Grant | None = None
         self.endpoint: str | None = None
         self.target: Target | None = None
-        self.translation = b""  # the header line that tells what became of the request's fields
+        self.task = CHAT_TASK
+        self.translation = ""  # what became of the request's fields, where there is something to tell
         self.client_request_id: str | None = None
         self.stream = False  # the client asked for a stream
-        self.strict = False  # the client wants to be refused rather than to lose a parameter
+        self.strict = False  # the client, or the endpoint, wants it refused rather than to lose a parameter
         self.streaming = False  # the head of a stream has been sent
         self.quiet = False  # nothing has been sent since `keep_alive` last looked
         self.source: Source | None = None
@@ -202,15 +205,17 @@ class Call:
             self.source.resume()
 
     def tell(self, report: Report) -> None:
-        """Put what became of the request's fields into the head of the answer, if there is anything to tell."""
-        told = report.header()
-        if told:
-            self.translation = f"cloche-translation: {told}\r\n".encode("ascii")
+        """Put what became of the request's fields into the head of the answer and into the record, if there is anything
+        to tell."""
+        self.translation = report.header()
 
     # ---------------------------------------------------------------- the end
 
     def _headers(self) -> bytes:
-        return b"" if self.target is None else self.target.header + self.translation
+        if self.target is None:
+            return b""
+        told = f"cloche-translation: {self.translation}\r\n".encode("ascii") if self.translation else b""
+        return self.target.header + told
 
     def _end(self) -> None:
         self.ended = True

@@ -17,13 +17,14 @@ from cloche.gateway.call import Call
 from cloche.gateway.collecting import Collecting
 from cloche.gateway.run import Run
 from cloche.providers.base import Foreign
+from cloche.providers.format_check import format_check
 from cloche.wire.openai import Identity
 
 
 class ForeignRun(Run):
     """The whole call: one exchange after another until every choice is there, or one has failed."""
 
-    __slots__ = ("_choices", "_expected", "_finished", "_http_call", "_send", "_timeouts", "foreign")
+    __slots__ = ("_check", "_choices", "_expected", "_finished", "_http_call", "_send", "_timeouts", "foreign")
 
     def __init__(self, call: Call, foreign: Foreign, request: ChatRequest, identity: Identity) -> None:
         super().__init__(call, request, identity)
@@ -32,12 +33,12 @@ class ForeignRun(Run):
         self._finished = 0  # exchanges
         self._choices: list[Choice] = []
 
-    def start(self, send: Send, timeouts: Timeouts) -> None:
+    def start(self, send: Send, timeouts: Timeouts, report: Report) -> None:
         """Make the first exchange.  A Problem if the provider cannot do what is asked."""
-        report = Report(strict=self._call.strict)
         if self._expected > 1:
             report.note("emulated", "n")
         self._http_call = self.foreign.encode(self.request, report, stream=self._call.stream)
+        self._check = format_check(self.request, report)
         self._call.tell(report)
         self._call.source = self
         self._send = send
@@ -53,11 +54,11 @@ class ForeignRun(Run):
     def take(self, chunks: list[Chunk]) -> None:
         """Chunks of the stream that is under way."""
         if chunks:
-            self._answering.take([self._numbered(chunk) for chunk in chunks])
+            self._answering.take([self._seen(chunk) for chunk in chunks])
 
     def ended(self, last: Chunk) -> None:
         """The stream under way is complete."""
-        last = self._numbered(last)
+        last = self._seen(last)
         self._finished += 1
         complete = self._finished == self._expected
         self._answering.take_last(last, complete=complete)
@@ -67,6 +68,8 @@ class ForeignRun(Run):
     def answered(self, body: bytes) -> None:
         """A whole answer has come.  Raises what decoding it raises."""
         response = self.foreign.decode(body)
+        if self._check is not None:
+            self._check.see_whole(response)
         self._choices += [
             msgspec.structs.replace(choice, index=choice.index + self._finished) for choice in response.choices
         ]
@@ -77,7 +80,10 @@ class ForeignRun(Run):
         else:
             self._ask()
 
-    def _numbered(self, chunk: Chunk) -> Chunk:
+    def _seen(self, chunk: Chunk) -> Chunk:
+        """The chunk with its own number.  A Problem if it ends a choice that is not what was promised."""
+        if self._check is not None:
+            self._check.see(chunk)
         return msgspec.structs.replace(chunk, index=chunk.index + self._finished) if self._finished else chunk
 
 
@@ -134,8 +140,7 @@ class _Streamed(_Whole):
             return
         try:
             *rest, last = self._decoder.close()
+            self._run.take(rest)
+            self._run.ended(last)
         except Problem as problem:
             self._run.fail(problem)
-            return
-        self._run.take(rest)
-        self._run.ended(last)

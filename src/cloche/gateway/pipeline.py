@@ -12,20 +12,27 @@ from collections import Counter
 from collections.abc import Callable
 
 from cloche.domain.access import Level
-from cloche.domain.chat import ChatRequest
+from cloche.domain.chat import ChatParams
+from cloche.domain.completion import CompletionParams
+from cloche.domain.embedding import EmbeddingParams
+from cloche.domain.endpoint import CHAT_TASK, COMPLETIONS_TASK, EMBEDDINGS_TASK
 from cloche.domain.errors import NotReady, Problem
 from cloche.domain.outbound import Receiver, Send
 from cloche.domain.translation import Report
 from cloche.gateway import routing
 from cloche.gateway.admission import Admission, check_level
 from cloche.gateway.call import Call, Reply
+from cloche.gateway.embedding import EmbeddingRun
 from cloche.gateway.foreign import ForeignRun
 from cloche.gateway.relay import StreamRelay, WholeRelay
 from cloche.gateway.translated import LocalRun
+from cloche.providers.base import Completer, Translator
 from cloche.snapshot import Slot, Snapshot, Target
 from cloche.wire import errors
+from cloche.wire.completions import as_chat, is_chat, read_completion
+from cloche.wire.embeddings import read_embeddings
 from cloche.wire.openai import Identity, read_chat
-from cloche.wire.passthrough import Stream
+from cloche.wire.passthrough import Stream, form_of
 
 log = logging.getLogger("cloche.gateway")
 
@@ -34,18 +41,27 @@ KEEP_ALIVE_SECONDS = 10.0
 
 
 class Ask:
-    """What the edge knows of a chat call besides its body.  `endpoint` None: the body's `model` names it.
+    """What the edge knows of a call besides its body.  `endpoint` None: the body's `model` names it, and `task` is what
+    the path asks for; else what is asked for is what the endpoint does.
 
     `headers`: names in lower case; of a repeated field the last value counts.
     """
 
-    __slots__ = ("endpoint", "entity", "headers", "path")
+    __slots__ = ("endpoint", "entity", "headers", "path", "task")
 
-    def __init__(self, path: str, endpoint: str | None, entity: str | None, headers: dict[bytes, bytes]) -> None:
+    def __init__(
+        self,
+        path: str,
+        endpoint: str | None,
+        entity: str | None,
+        headers: dict[bytes, bytes],
+        task: str = CHAT_TASK,
+    ) -> None:
         self.path = path
         self.endpoint = endpoint
         self.entity = entity
         self.headers = headers
+        self.task = task
 
     @property
     def folds(self) -> bool:
@@ -63,8 +79,16 @@ class Ask:
         )
 
 
+def _task(ask: Ask, snapshot: Snapshot, body: bytes) -> str:
+    """What is asked for: as the path says, or else as the endpoint does.  EndpointNotFound."""
+    if ask.endpoint is not None:
+        return routing.find(snapshot, ask.endpoint).task
+    # Databricks' JavaScript provider sends chats to the path of completions.
+    return CHAT_TASK if ask.task == COMPLETIONS_TASK and is_chat(body) else ask.task
+
+
 class Gateway:
-    """Answers chat calls from the current snapshot.
+    """Answers calls from the current snapshot.
 
     `send`: upstream/'s entry.  `on_call_end`: where records go.
     """
@@ -111,38 +135,33 @@ class Gateway:
         try:
             snapshot = self._slot.current()
             call.endpoint = ask.endpoint
-            request = read_chat(body)
-            target = self._route(call, ask, request, snapshot)
-            call.stream = bool(request.params.stream) and not ask.folds
-            self._relay(call, request, target)
+            call.strict = ask.headers.get(b"cloche-strict-params") == b"true"
+            call.task = task = _task(ask, snapshot, body)
+            if task == CHAT_TASK:
+                self._chat(call, ask, body, snapshot)
+            elif task == EMBEDDINGS_TASK:
+                self._embed(call, ask, body, snapshot)
+            else:
+                self._complete(call, ask, body, snapshot)
         except Problem as problem:
             call.fail(problem)
         except Exception:  # the edge of the hot path: a defect ends one call, with its id in the log, and no other
             log.exception("call %s failed inside cloche", call.id)
             call.fail(errors.unexpected(call.id))
 
-    def _route(self, call: Call, ask: Ask, request: ChatRequest, snapshot: Snapshot) -> Target:
-        params = request.params
-        call.client_request_id = params.client_request_id
-        endpoint, entity = ask.endpoint, ask.entity
-        if endpoint is None:
-            endpoint, entity = routing.split_model(params.model)
-        call.endpoint = endpoint
-        call.strict = ask.headers.get(b"cloche-strict-params") == b"true"
-        compiled = routing.find(snapshot, endpoint)
-        assert call.grant is not None
-        check_level(call.grant, compiled, Level.CAN_QUERY)
-        call.target = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
-        return call.target
+    # ---------------------------------------------------------------- the three tasks
 
-    def _relay(self, call: Call, request: ChatRequest, target: Target) -> None:
-        params = request.params
+    def _chat(self, call: Call, ask: Ask, body: bytes, snapshot: Snapshot) -> None:
+        request = read_chat(body)
+        target = self._route(call, ask, request.params, snapshot)
+        call.stream = bool(request.params.stream) and not ask.folds
         identity = Identity(f"chatcmpl-{call.id}", int(call.arrived), target.model)
         if target.local is not None:
             LocalRun(call, target.local, request, identity).start(self._send)
             return
         if target.foreign is not None:
-            ForeignRun(call, target.foreign, request, identity).start(self._send, target.timeouts)
+            report = Report(strict=call.strict)
+            ForeignRun(call, target.foreign, request, identity).start(self._send, target.timeouts, report)
             return
         translator = target.translator
         assert translator is not None
@@ -150,14 +169,65 @@ class Gateway:
             report = Report(strict=call.strict)
             translator.note(request, report)
             call.tell(report)
-        relay: Receiver
-        if call.stream:
-            separate = params.stream_options is not None and params.stream_options.include_usage
-            stream = Stream(identity, expected=params.n or 1, separate_usage=separate, finishes=translator.finishes)
-            relay = StreamRelay(call, translator, stream)
-        else:
-            relay = WholeRelay(call, translator, identity)
+        relay = self._relay(call, translator, identity, request.params, request.params.n or 1)
         call.source = self._send(translator.encode(request, stream=call.stream), relay, target.timeouts)
+
+    def _complete(self, call: Call, ask: Ask, body: bytes, snapshot: Snapshot) -> None:
+        request = read_completion(body)
+        target = self._route(call, ask, request.params, snapshot)
+        call.stream = bool(request.params.stream) and not ask.folds
+        identity = Identity(f"cmpl-{call.id}", int(call.arrived), target.model)
+        if target.foreign is not None:
+            report = Report(strict=call.strict)
+            chat = as_chat(request, report)
+            ForeignRun(call, target.foreign, chat, identity).start(self._send, target.timeouts, report)
+            return
+        completer = target.completer
+        assert completer is not None
+        relay = self._relay(call, completer, identity, request.params, request.expected)
+        call.source = self._send(completer.encode(request, stream=call.stream), relay, target.timeouts)
+
+    def _embed(self, call: Call, ask: Ask, body: bytes, snapshot: Snapshot) -> None:
+        request = read_embeddings(body)
+        target = self._route(call, ask, request.params, snapshot)
+        assert target.embedder is not None
+        EmbeddingRun(call, target.embedder, request).start(self._send, target.timeouts)
+
+    def _route(
+        self, call: Call, ask: Ask, params: ChatParams | CompletionParams | EmbeddingParams, snapshot: Snapshot
+    ) -> Target:
+        call.client_request_id = params.client_request_id
+        endpoint, entity = ask.endpoint, ask.entity
+        if endpoint is None:
+            endpoint, entity = routing.split_model(params.model)
+        call.endpoint = endpoint
+        compiled = routing.find(snapshot, endpoint)
+        call.strict = call.strict or compiled.strict
+        assert call.grant is not None
+        check_level(call.grant, compiled, Level.CAN_QUERY)
+        routing.check_task(compiled, call.task)
+        call.target = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
+        return call.target
+
+    def _relay(
+        self,
+        call: Call,
+        translator: Translator | Completer,
+        identity: Identity,
+        params: ChatParams | CompletionParams,
+        expected: int,
+    ) -> Receiver:
+        """What passes an OpenAI-shaped answer on.  `expected`: choices."""
+        if not call.stream:
+            return WholeRelay(call, translator, identity)
+        stream = Stream(
+            identity,
+            expected=expected,
+            separate_usage=params.stream_options is not None and params.stream_options.include_usage,
+            finishes=translator.finishes,
+            form=form_of(call.task),
+        )
+        return StreamRelay(call, translator, stream)
 
     def _end(self, call: Call) -> None:
         self._live.discard(call)

@@ -1,21 +1,38 @@
-"""A look at whether entities answer: one short chat call to each, at once, before a configuration takes over.
+"""A look at whether entities answer: one short call to each, at once, before a configuration takes over or on demand.
 
-Called from threads; the calls run in the event loop.  No answer's text is kept: what counts is that there is one.
+Called from threads; the calls run in the event loop.  No answer's text is kept: what counts is that there is one.  What
+to do about a failure is told by its kind, from a table.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
-from cloche.domain.errors import Problem, ProviderBroken
+from cloche.domain.errors import (
+    BadRequest,
+    NotSupported,
+    Problem,
+    ProviderBroken,
+    ProviderBusy,
+    ProviderCredentials,
+    ProviderForbidden,
+    ProviderRefused,
+    ProviderTimeout,
+    ProviderUnavailable,
+    ProviderUnreachable,
+)
 from cloche.domain.outbound import HttpCall, Send, Timeouts
 from cloche.domain.translation import Report
-from cloche.providers.base import Foreign, Translator
+from cloche.providers.base import Bound, Embedder, Foreign, Translator
 from cloche.snapshot import Target
+from cloche.wire.completions import read_completion
+from cloche.wire.embeddings import read_embeddings
 from cloche.wire.openai import read_chat
 
 TIMEOUTS = Timeouts(connect=5.0, first_byte=25.0, between_bytes=10.0, total=30.0)
@@ -23,16 +40,39 @@ TIMEOUTS = Timeouts(connect=5.0, first_byte=25.0, between_bytes=10.0, total=30.0
 
 MAX_ANSWER = 1024 * 1024
 
-_QUESTION = b'{"messages":[{"role":"user","content":"Say OK."}],"max_tokens":1}'
+_SAID: Mapping[str, Any] = MappingProxyType({"messages": [{"role": "user", "content": "Say OK."}]})
+_BOUND = MappingProxyType({"max_tokens": 1})
+_body = msgspec.json.Encoder().encode
+
+
+ADVICE: Mapping[type[Problem], str] = MappingProxyType(
+    {
+        ProviderCredentials: "Give the entity another key: this one is wrong, has expired, is out of credit or may not "
+        "use this model.  Where the clock is to blame, set it.",
+        ProviderForbidden: "If it is to be called, start cloche with --allow-upstream and its host or network.",
+        ProviderUnreachable: "Look at the entity's base URL, and whether this host can resolve the name, open the "
+        "connection and trust the certificate; a proxy may have to be set.",
+        ProviderTimeout: "Try again; if it stays so, see whether the base URL is right and the provider is up.",
+        ProviderBusy: "The key works: wait, or ask the provider for a higher limit.",
+        ProviderUnavailable: "The key was not looked at: try again later.",
+        ProviderRefused: "Look at the model's name and at what the provider says of it.",
+        ProviderBroken: "See whether the base URL leads to the API of this provider.",
+        NotSupported: "Nothing can be done: this version of cloche does not call such models.",
+        BadRequest: "The model cannot be asked a question of one token.",
+    }
+)
+"""What to do about each kind of failure."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of the call to an entity.  `message`: why it failed, empty if it did not."""
+    """What came of the call to an entity.  `message`: why it failed, and `advice`: what to do about it; both are empty
+    if it did not."""
 
     entity: str
     ok: bool
     message: str
     duration_ms: int
+    advice: str = ""
 
 
 class Prober:
@@ -51,34 +91,48 @@ class Prober:
 
     async def _one(self, target: Target) -> Outcome:
         began = time.monotonic()
-        message = ""
+        message = advice = ""
         try:
-            bound = target.translator or target.foreign
-            assert bound is not None
-            answer = _Answer(bound)
-            exchange = self._send(_question(bound), answer, TIMEOUTS)
             try:
-                await answer.ended
-            finally:
-                exchange.cancel()
+                await self._ask(target, _BOUND)
+            except ProviderRefused as refused:
+                if refused.status != 400:
+                    raise
+                # Models that reason refuse a bound so tight, or know it by another name only.
+                await self._ask(target, {})
         except Problem as problem:
-            message = problem.message
-        return Outcome(target.entity, not message, message, round((time.monotonic() - began) * 1000))
+            message, advice = problem.message, ADVICE.get(type(problem), "")
+        return Outcome(target.entity, not message, message, round((time.monotonic() - began) * 1000), advice)
+
+    async def _ask(self, target: Target, bound: Mapping[str, int]) -> None:
+        """One call.  Raises the Problem that it ends in."""
+        model = target.translator or target.foreign or target.completer or target.embedder
+        assert model is not None
+        answer = _Answer(model)
+        exchange = self._send(_question(model, bound), answer, TIMEOUTS)
+        try:
+            await answer.ended
+        finally:
+            exchange.cancel()
 
 
-def _question(bound: Translator | Foreign) -> HttpCall:
-    request = read_chat(_QUESTION)
-    if isinstance(bound, Foreign):
-        return bound.encode(request, Report(), stream=False)
-    return bound.encode(request, stream=False)
+def _question(model: Bound, bound: Mapping[str, int]) -> HttpCall:
+    """The call that asks a model what fits its task."""
+    if isinstance(model, Foreign):
+        return model.encode(read_chat(_body({**_SAID, **bound})), Report(), stream=False)
+    if isinstance(model, Translator):
+        return model.encode(read_chat(_body({**_SAID, **bound})), stream=False)
+    if isinstance(model, Embedder):
+        return model.encode(read_embeddings(_body({"input": "OK"})), Report())[0]
+    return model.encode(read_completion(_body({"prompt": "Say OK.", **bound})), stream=False)
 
 
 class _Answer:
     """Waits for the end of one answer."""
 
-    def __init__(self, translator: Translator | Foreign) -> None:
+    def __init__(self, model: Bound) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._translator = translator
+        self._model = model
         self._status = 0
         self._headers: dict[bytes, bytes] = {}
         self._body = bytearray()
@@ -97,7 +151,7 @@ class _Answer:
     def on_end(self) -> None:
         """There is an answer, or a refusal."""
         if self._status != 200:
-            self.on_failure(self._translator.error(self._status, self._headers, bytes(self._body)))
+            self.on_failure(self._model.error(self._status, self._headers, bytes(self._body)))
         elif not self.ended.done():
             self.ended.set_result(None)
 

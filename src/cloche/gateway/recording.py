@@ -39,5 +39,6 @@ class Recorder:
                 output_tokens=None if usage is None else usage.completion_tokens,
                 first_byte_ms=None if first_byte is None else round((first_byte - call.started) * 1000, 3),
                 detail=None if problem is None else problem.summary,
+                translation=call.translation or None,
             )
         )

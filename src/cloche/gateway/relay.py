@@ -10,9 +10,9 @@ from __future__ import annotations
 from cloche.domain.errors import Problem, ProviderBroken
 from cloche.gateway.call import Call
 from cloche.gateway.collecting import Collecting
-from cloche.providers.base import Translator, status_in_error
+from cloche.providers.base import Completer, Translator, status_in_error
 from cloche.wire.openai import Identity
-from cloche.wire.passthrough import ProviderErrorInAnswer, Stream, complete_answer
+from cloche.wire.passthrough import ProviderErrorInAnswer, Stream, complete_answer, form_of
 
 
 class WholeRelay(Collecting):
@@ -20,7 +20,7 @@ class WholeRelay(Collecting):
 
     __slots__ = ("_call", "_identity", "_translator")
 
-    def __init__(self, call: Call, translator: Translator, identity: Identity) -> None:
+    def __init__(self, call: Call, translator: Translator | Completer, identity: Identity) -> None:
         super().__init__()
         self._call = call
         self._translator = translator
@@ -33,7 +33,7 @@ class WholeRelay(Collecting):
             self._call.fail(self._translator.error(self._status, self._headers, body))
             return
         try:
-            answer = complete_answer(body, self._identity, self._translator.finishes)
+            answer = complete_answer(body, self._identity, self._translator.finishes, form_of(self._call.task))
         except ProviderErrorInAnswer as error:
             self._call.fail(self._translator.error(status_in_error(error.body), self._headers, error.body))
         except ProviderBroken as problem:
@@ -57,7 +57,7 @@ class StreamRelay:
 
     __slots__ = ("_call", "_may_stream", "_refusal", "_stream", "_translator")
 
-    def __init__(self, call: Call, translator: Translator, stream: Stream) -> None:
+    def __init__(self, call: Call, translator: Translator | Completer, stream: Stream) -> None:
         self._call = call
         self._translator = translator
         self._stream = stream
@@ -136,7 +136,7 @@ class _NoStream(WholeRelay):
 
     __slots__ = ()
 
-    def __init__(self, call: Call, translator: Translator) -> None:
+    def __init__(self, call: Call, translator: Translator | Completer) -> None:
         super().__init__(call, translator, Identity(call.id, 0, translator.model))
 
     def on_end(self) -> None:
@@ -146,7 +146,7 @@ class _NoStream(WholeRelay):
             return
         body = self._body()
         try:
-            complete_answer(body, self._identity)
+            complete_answer(body, self._identity, form=form_of(self._call.task))
         except ProviderErrorInAnswer as error:
             self._call.fail(self._translator.error(status_in_error(error.body), self._headers, error.body))
         except ProviderBroken:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
+from cloche.domain.endpoint import TASKS
 from cloche.domain.errors import BadRequest, EndpointNotFound
 from cloche.snapshot import CompiledEndpoint, Snapshot, Target
 
@@ -20,6 +23,18 @@ def find(snapshot: Snapshot, endpoint: str) -> CompiledEndpoint:
     if compiled is None:
         raise EndpointNotFound(f"The serving endpoint '{endpoint}' does not exist.")
     return compiled
+
+
+_PATHS = MappingProxyType(dict(zip(TASKS, ("chat/completions", "completions", "embeddings"), strict=True)))
+
+
+def check_task(compiled: CompiledEndpoint, task: str) -> None:
+    """See that the endpoint does what is asked.  BadRequest says what it does, and where."""
+    if task != compiled.task:
+        raise BadRequest(
+            f"model: the endpoint '{compiled.endpoint.name}' does {compiled.task}, not {task}: "
+            f"call /serving-endpoints/{_PATHS[compiled.task]}"
+        )
 
 
 def choose(compiled: CompiledEndpoint, entity: str | None, dice: float) -> Target:

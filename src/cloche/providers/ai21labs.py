@@ -1,12 +1,21 @@
-"""AI21's chat API: its settings.  It takes and gives chat completions as OpenAI does."""
+"""AI21's chat API: its settings.  It takes and gives chat completions as OpenAI does.
+
+The completions API of its older models is gone: a text completion is asked for in a chat.
+"""
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from cloche.domain.endpoint import ExternalModel
+import msgspec
+from msgspec import Meta
+
+from cloche.domain.endpoint import CHAT_TASK, COMPLETIONS_TASK, ExternalModel
 from cloche.providers.base import credential, parse_url, read_settings, render_head
-from cloche.providers.openai import OpenAIShaped
+from cloche.providers.openai_answer import OpenAIRead
+from cloche.providers.openai_shaped import OpenAIShaped
+from cloche.providers.profile import Profile, examples
+from cloche.providers.site import Site
 
 GROUP = "ai21labs_config"
 
@@ -16,14 +25,21 @@ class Ai21LabsConfig(msgspec.Struct, forbid_unknown_fields=True):
 
     ai21labs_api_key: str | None = None
     ai21labs_api_key_plaintext: str | None = None
-    ai21labs_api_base: str = "https://api.ai21.com/studio/v1"
+    ai21labs_api_base: Annotated[str, Meta(description="the base URL; cloche's own")] = "https://api.ai21.com/studio/v1"
 
 
-def bind(model: ExternalModel) -> OpenAIShaped:
+def bind(model: ExternalModel) -> OpenAIShaped | OpenAIRead:
     """The translator for a served entity with provider `ai21labs`.  InvalidSettings names what is wrong."""
     config = read_settings(Ai21LabsConfig, model.settings, GROUP)
     headers = {"authorization": f"Bearer {credential(config, 'ai21labs_api_key', GROUP)}"}
     origin, path = parse_url(config.ai21labs_api_base, f"{GROUP}.ai21labs_api_base")
-    return OpenAIShaped(
-        "ai21labs", model.name, origin, render_head(origin, path.rstrip("/") + "/chat/completions", headers)
-    )
+    head = render_head(origin, path.rstrip("/") + "/chat/completions", headers)
+    chat = OpenAIShaped(model.name, Site("ai21labs", origin, head))
+    return OpenAIRead("ai21labs", chat) if model.task == COMPLETIONS_TASK else chat
+
+
+PROFILE = Profile(
+    Ai21LabsConfig,
+    examples(ExternalModel("jamba-large", "ai21labs", CHAT_TASK, {"ai21labs_api_key_plaintext": "x"})),
+    page="ai21labs",
+)

@@ -6,16 +6,21 @@ What is asked is in anthropic_request.py, what is answered in anthropic_answer.p
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from cloche.domain.chat import ChatRequest, ChatResponse
-from cloche.domain.endpoint import ExternalModel
+from cloche.domain.chat import ChatRequest, ChatResponse, FinishReason
+from cloche.domain.endpoint import CHAT_TASK, ExternalModel
 from cloche.domain.errors import Problem
-from cloche.domain.outbound import HttpCall, Origin
+from cloche.domain.outbound import HttpCall
 from cloche.domain.translation import Report
 from cloche.providers import anthropic_answer, anthropic_request
-from cloche.providers.base import credential, parse_url, read_settings, refusal, render_head
+from cloche.providers.base import credential, parse_url, read_settings, render_head
+from cloche.providers.profile import Profile, examples
+from cloche.providers.site import Site
 
 GROUP = "anthropic_config"
 API_VERSION = "2023-06-01"
@@ -30,28 +35,30 @@ class AnthropicConfig(msgspec.Struct, forbid_unknown_fields=True):
 
     anthropic_api_key: str | None = None
     anthropic_api_key_plaintext: str | None = None
-    anthropic_api_base: str | None = None
+    anthropic_api_base: Annotated[
+        str | None, Meta(description="another base URL than `https://api.anthropic.com`; cloche's own")
+    ] = None
 
 
 class Anthropic:
     """A served entity behind the Messages API."""
 
-    __slots__ = ("_head", "_origin", "model")
+    __slots__ = ("_site", "model")
 
     takes_n = False
     """The API gives one choice for a call."""
+    finishes: Mapping[str, FinishReason | None] = anthropic_answer.FINISH
 
-    def __init__(self, model: str, origin: Origin, head: bytes) -> None:
+    def __init__(self, model: str, site: Site) -> None:
         self.model = model
-        self._origin = origin
-        self._head = head
+        self._site = site
 
     def encode(self, request: ChatRequest, report: Report, *, stream: bool) -> HttpCall:
         """The call to make.  BadRequest for what this API has no place for."""
         body = {"model": self.model, **anthropic_request.encode(request, report, self.model)}
         if stream:
             body["stream"] = True
-        return HttpCall(self._origin, self._head, (_encode(body),))
+        return self._site.call(_encode(body))
 
     def decode(self, body: bytes) -> ChatResponse:
         """A whole answer.  ProviderBroken for what is none; the Problem of an error object."""
@@ -63,7 +70,7 @@ class Anthropic:
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """A refusal, by the table in base.py."""
-        return refusal("anthropic", status, headers, body, self._head)
+        return self._site.refusal(status, headers, body)
 
     def _error_inside(self, status: int, body: bytes) -> Problem:
         """An error that came after the status 200."""
@@ -78,4 +85,14 @@ def bind(model: ExternalModel) -> Anthropic:
     origin, path = parse_url(base, f"{GROUP}.anthropic_api_base")
     path = path.rstrip("/")
     target = f"{path}/messages" if re.search(r"/v[0-9]+\Z", path) else f"{path}/v1/messages"
-    return Anthropic(model.name, origin, render_head(origin, target, headers))
+    return Anthropic(model.name, Site("anthropic", origin, render_head(origin, target, headers)))
+
+
+PROFILE = Profile(
+    AnthropicConfig,
+    examples(
+        ExternalModel("claude-opus-4-7", "anthropic", CHAT_TASK, {"anthropic_api_key_plaintext": "x"}),
+        ExternalModel("claude-haiku-4-5", "anthropic", CHAT_TASK, {"anthropic_api_key_plaintext": "x"}),
+    ),
+    page="anthropic",
+)

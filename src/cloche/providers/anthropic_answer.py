@@ -1,21 +1,22 @@
 """Answers of Anthropic's Messages API, whole and streamed, in the canonical form.
 
 Both go through `_Blocks`, so that they cannot differ.  Blocks of the provider's own tools (searches, code that it ran)
-and kinds not known here are left out: the canonical form has no place for them, and the API asks its clients to bear
-new ones.  Must not know requests, settings or HTTP.
+and kinds not known here are kept as they came, as extras of the canonical form: the API asks its clients to bear new
+ones.  Must not know requests, settings or HTTP.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from cloche.codec import sse
 from cloche.domain.assembly import Assembly
-from cloche.domain.chat import ChatResponse, Chunk, FinishReason, ReasoningDelta, ToolCallDelta, Usage
+from cloche.domain.chat import ChatResponse, Chunk, Citation, FinishReason, ReasoningDelta, ToolCallDelta, Usage
 from cloche.domain.errors import Problem, ProviderBroken
 
 ErrorReader = Callable[[int, bytes], Problem]
@@ -29,9 +30,9 @@ FINISH: MappingProxyType[str, FinishReason] = MappingProxyType(
         "model_context_window_exceeded": "length",
         "tool_use": "tool_calls",
         "refusal": "content_filter",
-        # A long run of the provider's own tools was interrupted: the caller may send the answer back to have it go on,
-        # which is what it does after any whole answer.
-        "pause_turn": "stop",
+        # A long run of the provider's own tools was interrupted, so the turn is not finished: of the API's words only
+        # this one says that there is more to come.  The answer is sent back to have it go on.
+        "pause_turn": "length",
     }
 )
 UNKNOWN_FINISH: FinishReason = "stop"
@@ -66,6 +67,7 @@ class _Block(Struct):
     id: str = ""
     name: str = ""
     input: Raw = Raw(b"{}")
+    citations: list[dict[str, Any]] | None = None
 
 
 class _OutputDetails(Struct):
@@ -85,7 +87,7 @@ class _ErrorDetail(Struct):
 
 
 class _Message(Struct):
-    content: list[_Block] = []
+    content: list[Raw] = []
     stop_reason: str | None = None
     usage: _Usage | None = None
     type: str = "message"
@@ -98,6 +100,7 @@ class _Delta(Struct):
     partial_json: str = ""
     thinking: str = ""
     signature: str = ""
+    citation: dict[str, Any] | None = None
     stop_reason: str | None = None
 
 
@@ -105,12 +108,13 @@ class _Event(Struct):
     type: str
     index: int = 0
     message: _Message | None = None
-    content_block: _Block | None = None
+    content_block: Raw = Raw()
     delta: _Delta | None = None
     usage: _Usage | None = None
     error: _ErrorDetail | None = None
 
 
+_read_block = msgspec.json.Decoder(_Block).decode
 _read_message = msgspec.json.Decoder(_Message).decode
 _read_event = msgspec.json.Decoder(_Event).decode
 
@@ -167,7 +171,7 @@ class AnthropicDecoder:
             raise ProviderBroken("anthropic sent an event that cannot be read") from None
         if event.type == "error":
             raise self._error(_status(event.error), payload)
-        if event.type == "content_block_start" and event.content_block is not None:
+        if event.type == "content_block_start" and event.content_block:
             return self._blocks.start(event.index, event.content_block)
         if event.type == "content_block_delta" and event.delta is not None:
             return self._blocks.add(event.index, event.delta)
@@ -183,40 +187,48 @@ class AnthropicDecoder:
 
 
 class _Open:
-    """A block that has not stopped.  `number`: which of its kind it is."""
+    """A block that has not stopped.  `number`: which of its kind it is; of a text, where it begins."""
 
-    __slots__ = ("arguments", "block", "number", "signature")
+    __slots__ = ("arguments", "block", "citations", "number", "raw", "signature")
 
-    def __init__(self, block: _Block, number: int) -> None:
+    def __init__(self, block: _Block, raw: Raw, number: int) -> None:
         self.block = block
+        self.raw = raw
         self.number = number
-        self.arguments = False  # whether any came
+        self.arguments: list[str] = []
+        self.citations = block.citations or []
         self.signature = block.signature or ""
 
 
 class _Blocks:
-    """Turns content blocks into chunks.  Calls and reasoning are counted apart, each from 0."""
+    """Turns content blocks into chunks.  Calls and reasoning are counted apart, each from 0; `_length`: characters of
+    all the text."""
 
-    __slots__ = ("_calls", "_open", "_reasoning")
+    __slots__ = ("_calls", "_length", "_open", "_reasoning")
 
     def __init__(self) -> None:
         self._open: dict[int, _Open] = {}
         self._calls = 0
+        self._length = 0
         self._reasoning = 0
 
-    def start(self, index: int, block: _Block) -> list[Chunk]:
-        """A block begins, with whatever of it is there already."""
+    def start(self, index: int, raw: Raw) -> list[Chunk]:
+        """A block begins, with whatever of it is there already.  ProviderBroken if it is no block."""
+        try:
+            block = _read_block(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ProviderBroken("anthropic sent a block that cannot be read") from None
+        current = self._open[index] = _Open(block, raw, self._length)
         if block.type == "text":
-            self._open[index] = _Open(block, 0)
-            return [Chunk(content=block.text)] if block.text else []
+            return self._said(block.text or "")
         if block.type == "tool_use":
-            self._open[index] = _Open(block, self._calls)
+            current.number = self._calls
             self._calls += 1
-            return [Chunk(tool_calls=(ToolCallDelta(self._open[index].number, block.id, block.name),))]
+            return [Chunk(tool_calls=(ToolCallDelta(current.number, block.id, block.name),))]
         if block.type in ("thinking", "redacted_thinking"):
-            self._open[index] = _Open(block, self._reasoning)
+            current.number = self._reasoning
             self._reasoning += 1
-            return _thought(self._open[index], block.thinking or "")
+            return _thought(current, block.thinking or "")
         return []
 
     def add(self, index: int, delta: _Delta) -> list[Chunk]:
@@ -225,14 +237,17 @@ class _Blocks:
         if current is None:
             return []
         if delta.type == "text_delta":
-            return [Chunk(content=delta.text)] if delta.text else []
+            return self._said(delta.text)
         if delta.type == "thinking_delta":
             return _thought(current, delta.thinking)
         if delta.type == "signature_delta":
             current.signature += delta.signature
+        elif delta.type == "citations_delta" and delta.citation is not None:
+            current.citations.append(delta.citation)
         elif delta.type == "input_json_delta" and delta.partial_json:
-            current.arguments = True
-            return [Chunk(tool_calls=(ToolCallDelta(current.number, arguments=delta.partial_json),))]
+            current.arguments.append(delta.partial_json)
+            if current.block.type == "tool_use":
+                return [Chunk(tool_calls=(ToolCallDelta(current.number, arguments=delta.partial_json),))]
         return []
 
     def stop(self, index: int) -> list[Chunk]:
@@ -240,14 +255,55 @@ class _Blocks:
         current = self._open.pop(index, None)
         if current is None:
             return []
-        if current.block.type == "tool_use" and not current.arguments:
-            arguments = bytes(current.block.input).decode()
-            return [Chunk(tool_calls=(ToolCallDelta(current.number, arguments=arguments),))]
-        if current.block.type == "redacted_thinking":
-            return [Chunk(reasoning=(ReasoningDelta(current.number, "", current.block.data, redacted=True),))]
-        if current.block.type == "thinking" and current.signature:
-            return [Chunk(reasoning=(ReasoningDelta(current.number, signature=current.signature),))]
-        return []
+        match current.block.type:
+            case "text":
+                return self._cited(current)
+            case "tool_use" if not current.arguments:
+                arguments = bytes(current.block.input).decode()
+                return [Chunk(tool_calls=(ToolCallDelta(current.number, arguments=arguments),))]
+            case "redacted_thinking":
+                return [Chunk(reasoning=(ReasoningDelta(current.number, "", current.block.data, redacted=True),))]
+            case "thinking" if current.signature:
+                return [Chunk(reasoning=(ReasoningDelta(current.number, signature=current.signature),))]
+            case "thinking" | "tool_use":
+                return []
+        return [Chunk(extras=(_extra(current),))]
+
+    def _said(self, text: str) -> list[Chunk]:
+        self._length += len(text)
+        return [Chunk(content=text)] if text else []
+
+    def _cited(self, current: _Open) -> list[Chunk]:
+        """A text is one block with all its citations, so what they are of is the whole block."""
+        citations = tuple(
+            Citation(current.number, self._length, _text_or_none(each.get("url")), _title(each), _details(each))
+            for each in current.citations
+        )
+        return [Chunk(citations=citations)] if citations else []
+
+
+def _title(cited: dict[str, Any]) -> str | None:
+    return _text_or_none(cited.get("title")) or _text_or_none(cited.get("document_title"))
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _details(cited: dict[str, Any]) -> dict[str, Any]:
+    """A citation without what is told in other words."""
+    return {name: value for name, value in cited.items() if name not in ("url", "title", "document_title")}
+
+
+def _extra(current: _Open) -> dict[str, Any]:
+    """A block of the provider's own; its input comes in pieces in a stream."""
+    block: dict[str, Any] = msgspec.json.decode(current.raw)
+    if current.arguments:
+        try:
+            block["input"] = msgspec.json.decode("".join(current.arguments))
+        except (msgspec.DecodeError, RecursionError):
+            raise ProviderBroken("anthropic sent a call of its own tool that cannot be read") from None
+    return block
 
 
 def _thought(current: _Open, text: str) -> list[Chunk]:

@@ -21,6 +21,7 @@ Block = dict[str, Any]
 """A content block or a turn, as the API's JSON has it."""
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*(;base64)?,", re.ASCII)
+_THOUGHTS = ("thinking", "redacted_thinking")
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -61,6 +62,8 @@ def _turn(message: Block, path: str, report: Report) -> tuple[str, list[Block]]:
         return "user", [_marked(_tool_result(message, path, report), message)]
     blocks = list(_blocks(message.get("content"), f"{path}.content", report))
     if role == "assistant":
+        thoughts = next((at for at, block in enumerate(blocks) if block["type"] not in _THOUGHTS), len(blocks))
+        blocks[thoughts:thoughts] = _own(message)
         calls = message.get("tool_calls") or ()
         blocks += (_tool_use(call, f"{path}.tool_calls[{at}]") for at, call in enumerate(calls))
     if blocks and message.get("cache_control") is not None:
@@ -96,6 +99,14 @@ def _part(part: Block, path: str, report: Report) -> Iterator[Block]:
         raise BadRequest(f"{path}.type: anthropic does not take audio")
     else:
         yield part
+
+
+def _own(message: Block) -> list[Block]:
+    """What the API's own tools did, as the answer had it: sent back, the model knows what it found, and a turn that was
+    paused goes on.  What another provider kept has no type."""
+    kept = message.get("provider_content")
+    blocks = kept if isinstance(kept, list) else ()
+    return [block for block in blocks if isinstance(block, dict) and isinstance(block.get("type"), str)]
 
 
 def _marked(block: Block, given: Block, *fields: str) -> Block:

@@ -20,6 +20,8 @@ import msgspec
 
 from cloche.codec.json_faults import faults
 from cloche.domain.chat import ChatRequest, ChatResponse, Chunk, FinishReason
+from cloche.domain.completion import CompletionRequest
+from cloche.domain.embedding import EmbeddingRequest, Embeddings
 from cloche.domain.errors import (
     Problem,
     ProviderBroken,
@@ -48,6 +50,7 @@ class Decoder(Protocol):
         the answer is not whole."""
 
 
+@runtime_checkable
 class Translator(Protocol):
     """A provider bound to one served entity."""
 
@@ -85,6 +88,10 @@ class Foreign(Protocol):
     def takes_n(self) -> bool:
         """Whether one call can give several choices; else each choice is a call of its own."""
 
+    @property
+    def finishes(self) -> Mapping[str, FinishReason | None]:
+        """As Translator's."""
+
     def encode(self, request: ChatRequest, report: Report, *, stream: bool) -> HttpCall:
         """The call to make; what is not passed on as it is, is noted.  BadRequest for what this provider cannot do."""
 
@@ -96,6 +103,47 @@ class Foreign(Protocol):
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """What an answer other than 200 means."""
+
+
+class Completer(Protocol):
+    """A provider's interface for text completions, OpenAI-shaped as Translator's is, bound to one served entity."""
+
+    @property
+    def model(self) -> str:
+        """The name that answers bear where the provider gives none."""
+
+    @property
+    def finishes(self) -> Mapping[str, FinishReason | None]:
+        """As Translator's."""
+
+    def encode(self, request: CompletionRequest, *, stream: bool) -> HttpCall:
+        """The call to make."""
+
+    def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
+        """What an answer other than 200, or an error object inside an answer, means."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A provider's embeddings model, bound to one served entity."""
+
+    @property
+    def model(self) -> str:
+        """The name that answers bear."""
+
+    def encode(self, request: EmbeddingRequest, report: Report) -> list[HttpCall]:
+        """The calls to make, one after another: their vectors, in that order, are those of the texts.  BadRequest for
+        what this provider cannot do."""
+
+    def decode(self, body: bytes) -> Embeddings:
+        """One call's answer with status 200.  ProviderBroken for what is none."""
+
+    def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
+        """What an answer other than 200 means."""
+
+
+Bound = Translator | Foreign | Completer | Embedder
+"""A provider bound to one served entity, by what its model does."""
 
 
 class InvalidSettings(Exception):
@@ -176,14 +224,16 @@ def parse_url(url: str, path: str) -> tuple[Origin, str]:
     return Origin(host=parts.hostname, port=port or (443 if tls else 80), tls=tls), target
 
 
-def render_head(origin: Origin, target: str, headers: dict[str, str]) -> bytes:
-    """Request line and headers of a JSON POST, made once per published configuration."""
+def render_head(
+    origin: Origin, target: str, headers: dict[str, str], method: str = "POST", kind: str | None = "application/json"
+) -> bytes:
+    """Request line and headers of a call, made once for a configuration.  `kind`: of its body; None: it has none."""
     default_port = 443 if origin.tls else 80
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     lines = [
-        f"POST {target or '/'} HTTP/1.1",
+        f"{method} {target or '/'} HTTP/1.1",
         f"host: {host}" if origin.port == default_port else f"host: {host}:{origin.port}",
-        "content-type: application/json",
+        *(() if kind is None else (f"content-type: {kind}",)),
         "accept-encoding: identity",  # a compressed stream cannot be passed through event by event
         "user-agent: cloche",
         *(f"{name}: {value}" for name, value in headers.items()),

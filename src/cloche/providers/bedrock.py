@@ -1,42 +1,125 @@
-"""Models on Amazon Bedrock: their settings, checked.  Their dialect is not spoken yet."""
+"""Models on Amazon Bedrock: their settings, and what is bound to them.
+
+Chat goes by Converse, or by InvokeModel where the settings want it; completions and embeddings go by InvokeModel.  How
+each is spoken is in bedrock_converse.py, bedrock_invoke.py and bedrock_embeddings.py; how calls are signed, in
+aws_signing.py.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from cloche.domain.endpoint import ExternalModel
-from cloche.providers.base import InvalidSettings, absent, credential, read_settings
-from cloche.providers.untranslated import Untranslated
+from cloche.domain.endpoint import CHAT_TASK, TASKS, ExternalModel
+from cloche.domain.lending import Source
+from cloche.providers import bedrock_embeddings, bedrock_invoke
+from cloche.providers.aws_credentials import StaticKeys, named_keys
+from cloche.providers.aws_signing import AwsSignature, require_signer, service_host
+from cloche.providers.base import Embedder, Foreign, InvalidSettings, absent, credential, parse_url, read_settings
+from cloche.providers.bedrock_converse import Converse
+from cloche.providers.bedrock_invoke import Door
+from cloche.providers.bedrock_models import MAKERS, traits
+from cloche.providers.profile import Profile, examples
 
 GROUP = "amazon_bedrock_config"
 
-_MAKERS = ("ai21labs", "amazon", "anthropic", "cohere")
+_KEYS = ("aws_access_key_id", "aws_secret_access_key")
+_APIS = ("converse", "invoke")
 
 
 class BedrockConfig(msgspec.Struct, forbid_unknown_fields=True):
-    """The `amazon_bedrock_config` object of a served entity."""
+    """The `amazon_bedrock_config` object of a served entity.
 
-    aws_region: str
-    bedrock_provider: str
+    `aws_session_token`, `aws_api_base` and `bedrock_api_type` are cloche's own.
+    """
+
+    aws_region: Annotated[str, Meta(description="the region, like `us-east-1`")]
+    bedrock_provider: Annotated[str, Meta(description="who made the model, in any case of letters")]
     aws_access_key_id: str | None = None
     aws_access_key_id_plaintext: str | None = None
     aws_secret_access_key: str | None = None
     aws_secret_access_key_plaintext: str | None = None
-    instance_profile_arn: str | None = None
-    uc_service_credential_name: str | None = None
+    aws_session_token: str | None = None
+    aws_session_token_plaintext: str | None = None
+    instance_profile_arn: Annotated[
+        str | None, Meta(description="in place of keys: the host's own keys, or a role that is assumed with them")
+    ] = None
+    uc_service_credential_name: Annotated[
+        str | None, Meta(description="refused: Unity Catalog is no part of cloche")
+    ] = None
+    aws_api_base: Annotated[
+        str | None, Meta(description="another base URL than the region's `bedrock-runtime` service; cloche's own")
+    ] = None
+    bedrock_api_type: Annotated[str, Meta(description="the API that chat goes by, or `invoke`; cloche's own")] = (
+        "converse"
+    )
 
 
-def bind(model: ExternalModel) -> Untranslated:
-    """What stands for the model until it can be called.  InvalidSettings names what is wrong."""
+def bind(model: ExternalModel) -> Foreign | Embedder:
+    """What answers for a served entity with provider `amazon-bedrock`.  InvalidSettings names what is wrong."""
     config = read_settings(BedrockConfig, model.settings, GROUP)
     if not re.fullmatch("[a-z0-9-]{1,64}", config.aws_region):
         raise InvalidSettings([(f"{GROUP}.aws_region", "is no region of AWS")])
-    if config.bedrock_provider.lower() not in _MAKERS:
-        raise InvalidSettings([(f"{GROUP}.bedrock_provider", f"must be one of {', '.join(_MAKERS)}")])
-    unknown_here = ("instance_profile_arn", "uc_service_credential_name")
-    absent(config, unknown_here, GROUP, "is not supported here: give aws_access_key_id and aws_secret_access_key")
-    credential(config, "aws_access_key_id", GROUP)
-    credential(config, "aws_secret_access_key", GROUP)
-    return Untranslated("the provider 'amazon-bedrock'", model.name)
+    maker = config.bedrock_provider.lower()
+    if maker not in MAKERS:
+        raise InvalidSettings([(f"{GROUP}.bedrock_provider", f"must be one of {', '.join(MAKERS)}")])
+    if config.bedrock_api_type not in _APIS:
+        raise InvalidSettings([(f"{GROUP}.bedrock_api_type", f"must be one of {', '.join(_APIS)}")])
+    absent(config, ("uc_service_credential_name",), GROUP, "is not supported: cloche knows no Unity Catalog")
+    signature = AwsSignature("bedrock", config.aws_region, _source(config))
+    base = config.aws_api_base or f"https://{service_host('bedrock-runtime', config.aws_region)}"
+    origin, path = parse_url(base, f"{GROUP}.aws_api_base")
+    if "?" in path:
+        raise InvalidSettings([(f"{GROUP}.aws_api_base", "must have no query: a path is added to it")])
+    require_signer(GROUP)
+    door = Door(origin, path.rstrip("/"), {}, signature)
+    if model.task == CHAT_TASK and config.bedrock_api_type == "converse":
+        return Converse(traits(model.name, maker), door)
+    return _invoked(model, maker, door)
+
+
+def _source(config: BedrockConfig) -> Source:
+    """Whose keys sign the calls."""
+    arn = config.instance_profile_arn
+    if arn is not None:
+        given = [f"{name}{form}" for name in (*_KEYS, "aws_session_token") for form in ("", "_plaintext")]
+        absent(config, given, GROUP, "give either keys or instance_profile_arn, not both")
+        return named_keys(arn, config.aws_region, f"{GROUP}.instance_profile_arn")
+    key_id, secret = (credential(config, name, GROUP) for name in _KEYS)
+    token = credential(config, "aws_session_token", GROUP, required=False)
+    return StaticKeys(str(key_id), str(secret), token)
+
+
+def _invoked(model: ExternalModel, maker: str, door: Door) -> Foreign | Embedder:
+    """A model that is spoken to in its family's own words.  InvalidSettings where those are not known."""
+    if model.task == TASKS[2]:
+        family = bedrock_embeddings.family(model.name)
+        if family is not None:
+            return bedrock_embeddings.BedrockEmbedder(model.name, family, door)
+    else:
+        spoken = bedrock_invoke.dialect(model.name, maker)
+        if spoken is not None:
+            return bedrock_invoke.Invoke(model.name, spoken, door)
+    raise InvalidSettings([("name", f"'{model.name}' is of no family of models that can be called for {model.task}")])
+
+
+def _example(name: str, maker: str) -> ExternalModel:
+    keys = {"aws_access_key_id_plaintext": "x", "aws_secret_access_key_plaintext": "x"}
+    return ExternalModel(
+        name, "amazon-bedrock", CHAT_TASK, {"aws_region": "us-east-1", "bedrock_provider": maker, **keys}
+    )
+
+
+PROFILE = Profile(
+    BedrockConfig,
+    examples(
+        _example("anthropic.claude-haiku-4-5-20251001-v1:0", "anthropic"),
+        _example("amazon.nova-lite-v1:0", "amazon"),
+        _example("cohere.command-r-plus-v1:0", "cohere"),
+        _example("ai21.jamba-1-5-large-v1:0", "ai21labs"),
+    ),
+    page="bedrock",
+)

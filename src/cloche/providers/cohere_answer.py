@@ -1,13 +1,13 @@
 """Answers of Cohere's chat API, version 2, whole or as a stream, as Chunks.
 
 A whole answer is taken apart into the same Chunks as a stream and put together by domain/assembly.py, so that the two
-cannot differ.  What the model plans before it calls tools (`tool_plan`) is reasoning, like its thinking.  Citations
-have no place in the canonical form and are left out.  This module must not know requests, settings or statuses.
+cannot differ.  What the model plans before it calls tools (`tool_plan`) is reasoning, like its
+thinking.  This module must not know requests, settings or statuses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from cloche.codec import sse
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatResponse, Chunk, FinishReason, ReasoningDelta, ToolCallDelta, Usage
 from cloche.domain.errors import Problem, ProviderBroken, ProviderTimeout
+from cloche.providers.cohere_citations import Blocks
 
 ErrorObject = Callable[[bytes], Problem]
 """What an error object in the place of an answer or of an event means."""
@@ -36,7 +37,11 @@ FINISH: MappingProxyType[str, FinishReason] = MappingProxyType(
         "ERROR_TOXIC": "content_filter",
     }
 )
-"""Cohere's reasons to end.  `ERROR` and `TIMEOUT` are failures and have no place here."""
+"""Cohere's reasons to end, in both versions of its API.  `TIMEOUT` and those that follow are failures and have no place
+here."""
+
+_FAILED = ("ERROR", "USER_CANCEL")
+"""Answers that are not whole.  cloche hangs up where its caller does, so a cancellation is none that it asked for."""
 
 UNKNOWN_FINISH: FinishReason = "stop"
 """For a reason that is not in the table: Cohere says by the word ERROR when an answer failed, so this one is whole, and
@@ -47,7 +52,7 @@ def finish_reason(reason: str, error: str | None = None) -> FinishReason:
     """The API's word for Cohere's.  A Problem if the answer failed; `error`: what Cohere says about that."""
     if reason == "TIMEOUT":
         raise ProviderTimeout("cohere ran out of time in the middle of its answer")
-    if reason == "ERROR" or error:
+    if reason in _FAILED or error:
         summary = "cohere failed in the middle of its answer"
         raise ProviderBroken(f"{summary}: {error}" if error else summary, summary=summary)
     return FINISH.get(reason, UNKNOWN_FINISH)
@@ -94,6 +99,7 @@ class _Message(Struct):
     content: list[_Block] | None = None
     tool_plan: str | None = None
     tool_calls: list[_Call] | None = None
+    citations: list[dict[str, Any]] | None = None
 
 
 class _Answer(Struct):
@@ -140,6 +146,14 @@ class _CallDelta(Struct):
     message: _Calling | None = None
 
 
+class _Cited(Struct):
+    citations: dict[str, Any] | None = None
+
+
+class _CitationDelta(Struct):
+    message: _Cited | None = None
+
+
 class _End(Struct):
     finish_reason: str | None = None
     usage: _Usage | None = None
@@ -172,6 +186,10 @@ def _block(index: int, block: _Block, logprobs: tuple[dict[str, Any], ...] | Non
     if block.text or logprobs:
         chunks.append(Chunk(content=block.text or "", logprobs=logprobs))
     return chunks
+
+
+def _cited(blocks: Blocks, citations: Iterable[dict[str, Any]]) -> list[Chunk]:
+    return [Chunk(citations=blocks.cite(each)) for each in citations]
 
 
 def _plan(text: str | None) -> list[Chunk]:
@@ -255,8 +273,11 @@ def read_answer(body: bytes, error: ErrorObject) -> ChatResponse:
     message, calls, assembly = answer.message, _Calls(), Assembly()
     finish = finish_reason(answer.finish_reason)
     chunks = _plan(message.tool_plan)
+    blocks = Blocks()
     for index, block in enumerate(message.content or ()):
         chunks += _block(index, block)
+        blocks.add(index, block.text or "")
+    chunks += _cited(blocks, message.citations or ())
     chunks += [Chunk(logprobs=_tokens(item)) for item in answer.logprobs or ()]
     chunks += [calls.begin(index, call) for index, call in enumerate(message.tool_calls or ())]
     for chunk in [*chunks, *calls.close(), Chunk(finish_reason=finish, usage=_usage(answer.usage))]:
@@ -270,11 +291,12 @@ def read_answer(body: bytes, error: ErrorObject) -> ChatResponse:
 class CohereDecoder:
     """Reads the events of one answer.  Those that tell nothing to a client of this API are passed over."""
 
-    __slots__ = ("_calls", "_error", "_events", "_last")
+    __slots__ = ("_blocks", "_calls", "_error", "_events", "_last")
 
     def __init__(self, error: ErrorObject) -> None:
         self._error = error
         self._events = sse.Decoder()
+        self._blocks = Blocks()
         self._calls = _Calls()
         self._last: Chunk | None = None
 
@@ -297,8 +319,13 @@ class CohereDecoder:
         match event.type:
             case "content-delta" | "content-start":
                 content = _read(event.delta, _ContentDelta).message
-                block = content.content if content is not None else None
-                return _block(event.index, block or _Block(), _tokens(event.logprobs))
+                block = (content.content if content is not None else None) or _Block()
+                self._blocks.add(event.index, block.text or "")
+                return _block(event.index, block, _tokens(event.logprobs))
+            case "citation-start":
+                cited = _read(event.delta, _CitationDelta).message
+                found = cited.citations if cited is not None else None
+                return _cited(self._blocks, (found,) if found else ())
             case "tool-plan-delta":
                 plan = _read(event.delta, _PlanDelta).message
                 return _plan(plan.tool_plan if plan is not None else None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -75,12 +76,18 @@ def render(request: ChatRequest, report: Report) -> Json:
     fields: Json = {"messages": _turns(request, report)}
     _add_tools(params, fields, report)
     _add_format(request, fields, report)
-    _add_limits(request, fields, report)
-    _add_numbers(params, fields, report)
+    add_limits(request, fields, report)
+    add_numbers(params, fields, report)
     _add_thinking(params, fields, report)
     _add_logprobs(params, fields, report)
-    for name in _UNHEARD:
-        if getattr(params, name) is not None:
+    add_rest(request, fields, report, _UNHEARD)
+    return fields
+
+
+def add_rest(request: ChatRequest, fields: Json, report: Report, unheard: Iterable[str]) -> None:
+    """The fields that cloche does not know, as they are.  `unheard`: those of our vocabulary that are dropped."""
+    for name in unheard:
+        if getattr(request.params, name) is not None:
             report.note("dropped", name)
     for name, value in request.fields.items():
         if name in _OPENAI_ONLY:
@@ -88,10 +95,10 @@ def render(request: ChatRequest, report: Report) -> Json:
         elif name not in _KNOWN:
             fields[name] = value
             report.note("passed", name)
-    return fields
 
 
-def _add_limits(request: ChatRequest, fields: Json, report: Report) -> None:
+def add_limits(request: ChatRequest, fields: Json, report: Report) -> None:
+    """The bounds on the answer, which both versions of the API name alike."""
     params = request.params
     if request.max_tokens is not None:
         fields["max_tokens"] = request.max_tokens
@@ -107,7 +114,8 @@ def _add_limits(request: ChatRequest, fields: Json, report: Report) -> None:
         report.note("mapped" if params.n == 1 else "emulated", "n")
 
 
-def _add_numbers(params: ChatParams, fields: Json, report: Report) -> None:
+def add_numbers(params: ChatParams, fields: Json, report: Report) -> None:
+    """What steers sampling, which both versions of the API name alike."""
     for name, (theirs, least, most) in _NUMBERS.items():
         value = getattr(params, name)
         if value is None:
@@ -158,7 +166,7 @@ def _add_logprobs(params: ChatParams, fields: Json, report: Report) -> None:
 
 def _add_tools(params: ChatParams, fields: Json, report: Report) -> None:
     choice = params.tool_choice
-    offered = _offered(params)
+    offered = offered_functions(params)
     if params.tools is not None:
         report.note("passed", "tools")
     if offered:
@@ -176,7 +184,7 @@ def _add_tools(params: ChatParams, fields: Json, report: Report) -> None:
         report.note("mapped" if params.parallel_tool_calls else "dropped", "parallel_tool_calls", why)
 
 
-def _offered(params: ChatParams) -> list[Function]:
+def offered_functions(params: ChatParams) -> list[Function]:
     """The functions that the model is told of: only one if it must be called."""
     functions = []
     for index, tool in enumerate(params.tools or ()):
@@ -218,14 +226,15 @@ def _add_format(request: ChatRequest, fields: Json, report: Report) -> None:
         report.note("mapped", "response_format")
     elif "tools" in fields or "documents" in request.fields:
         # Cohere refuses the two together, and cannot be made to call a tool or to answer as it likes.
-        _instruct(fields["messages"], _instruction(schema))
+        _instruct(fields["messages"], instruction(schema))
         report.note("emulated", "response_format")
     else:
         fields["response_format"] = {"type": "json_object"} | ({} if schema is None else {"json_schema": schema})
         report.note("passed" if schema is None else "mapped", "response_format")
 
 
-def _instruction(schema: Json | None) -> str:
+def instruction(schema: Json | None) -> str:
+    """What the model is told where its answer cannot be bound to JSON."""
     demand = "Your final answer must be one JSON object, without any other text and without a code fence."
     if schema is None:
         return demand
@@ -282,15 +291,15 @@ def _part(part: Part, path: str, role: str, report: Report) -> Json:
         image = part.image_url if isinstance(part.image_url, ImageUrl) else ImageUrl(part.image_url or "")
         detail = {} if image.detail is None else {"detail": image.detail}
         return {"type": "image_url", "image_url": {"url": image.url, **detail}}
-    text = _text_within(part)
+    text = text_within(part)
     if text is None:
         raise BadRequest(f"{path}.type: cohere cannot read this '{part.type}' in a {role} message")
     report.note("emulated", f"messages.{part.type}")
     return {"type": "text", "text": text}
 
 
-def _text_within(part: Part) -> str | None:
-    """The text of a document or a file that is nothing but text, else None."""
+def text_within(part: Part) -> str | None:
+    """The text of a document or a file that is nothing but text; None for anything else."""
     source = part.source or {}
     if source.get("type") == "text" and isinstance(source.get("data"), str):
         return str(source["data"])
@@ -313,7 +322,7 @@ def _decoded(kind: str, data: Any) -> str | None:
 def _assistant(message: Message, path: str, report: Report) -> Json:
     """What the model said.  Its reasoning was a plan where it called tools, and thinking where it did not."""
     turn: Json = {"role": "assistant"}
-    thoughts, said = _said(message, path, report)
+    thoughts, said = said_by(message, path, report)
     if message.tool_calls:
         turn["tool_calls"] = [
             {
@@ -332,7 +341,7 @@ def _assistant(message: Message, path: str, report: Report) -> Json:
     return turn | {"content": [*blocks, *([{"type": "text", "text": said}] if said else ())]}
 
 
-def _said(message: Message, path: str, report: Report) -> tuple[list[str], str]:
+def said_by(message: Message, path: str, report: Report) -> tuple[list[str], str]:
     """The thoughts of an assistant's message, and its text."""
     if not isinstance(message.content, list):
         return [], message.content or ""

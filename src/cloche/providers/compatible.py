@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from cloche.domain.chat import ChatRequest, FinishReason
-from cloche.domain.endpoint import ExternalModel
-from cloche.domain.outbound import HttpCall, Origin
+from cloche.domain.endpoint import CHAT_TASK, ExternalModel
+from cloche.domain.outbound import HttpCall
 from cloche.domain.translation import Report
 from cloche.providers.base import credential, parse_url, read_settings, render_head, required
-from cloche.providers.openai import NOT_FORWARDED, SAME_FINISHES, OpenAIShaped
+from cloche.providers.openai_shaped import NOT_FORWARDED, SAME_FINISHES, OpenAIShaped
+from cloche.providers.profile import Profile
+from cloche.providers.site import Site
 
 _encode = msgspec.json.Encoder().encode
 _read_messages = msgspec.json.Decoder(list[dict[str, Raw]]).decode
@@ -105,8 +107,8 @@ class Adapted(OpenAIShaped):
 
     __slots__ = ("_service",)
 
-    def __init__(self, name: str, service: Service, model: str, origin: Origin, head: bytes) -> None:
-        super().__init__(name, model, origin, head, asks_usage=service.asks_usage)
+    def __init__(self, model: str, service: Service, site: Site) -> None:
+        super().__init__(model, site, asks_usage=service.asks_usage)
         self._service = service
 
     @property
@@ -129,7 +131,7 @@ class Adapted(OpenAIShaped):
         for name, value in request.fields.items():
             if name in service.refused:
                 if bytes(value) != b"null":
-                    report.note("dropped", name, f"{self._provider} refuses it")
+                    report.note("dropped", name, f"{self._site.provider} refuses it")
             elif name in service.renamed or (name == "messages" and self._has_developer(request)):
                 report.note("mapped", name)
             elif name not in NOT_FORWARDED:
@@ -174,8 +176,22 @@ def _prefix(name: str) -> str:
 def _config(name: str) -> type[Any]:
     """The shape of a service's settings: its key in one of two forms, and its base URL."""
     prefix = _prefix(name)
-    fields = [(f"{prefix}_{field}", str | None, None) for field in ("api_key", "api_key_plaintext", "api_base")]
+    base = f"another base URL than `{SERVICES[name].base}`" if SERVICES[name].base else "the base URL"
+    kinds = {"api_key": str | None, "api_key_plaintext": str | None, "api_base": _described(str | None, base)}
+    fields = [(f"{prefix}_{field}", kind, None) for field, kind in kinds.items()]
     return msgspec.defstruct(group(name), fields, forbid_unknown_fields=True)
+
+
+def _described(kind: Any, what: str) -> Any:
+    return Annotated[kind, msgspec.Meta(description=what)]
+
+
+def profile(name: str) -> Profile:
+    """What is told of a service: its example is called like itself."""
+    prefix, service = _prefix(name), SERVICES[name]
+    base = {} if service.base else {f"{prefix}_api_base": "http://127.0.0.1:8080/v1"}
+    key = {} if service.keyless else {f"{prefix}_api_key_plaintext": "x"}
+    return Profile(_config(name), {name: ExternalModel("a-model", name, CHAT_TASK, base | key)}, page="openai-shaped")
 
 
 def bind(model: ExternalModel) -> OpenAIShaped:
@@ -190,8 +206,8 @@ def bind(model: ExternalModel) -> OpenAIShaped:
     origin, path = parse_url(service.base if base is None else base, f"{settings_name}.{base_field}")
     key = credential(config, f"{prefix}_api_key", settings_name, required=not service.keyless)
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    head = render_head(origin, path.rstrip("/") + "/chat/completions", headers)
+    site = Site(name, origin, render_head(origin, path.rstrip("/") + "/chat/completions", headers))
     plain = Service(service.base, service.keyless)
     if service == plain:
-        return OpenAIShaped(name, model.name, origin, head)
-    return Adapted(name, service, model.name, origin, head)
+        return OpenAIShaped(model.name, site)
+    return Adapted(model.name, service, site)

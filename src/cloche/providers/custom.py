@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from cloche.domain.endpoint import ExternalModel
+from cloche.domain.endpoint import CHAT_TASK, ExternalModel
 from cloche.providers.base import InvalidSettings, credential, header_value, parse_url, read_settings, render_head
-from cloche.providers.openai import OpenAIShaped
+from cloche.providers.openai_shaped import OpenAIShaped
+from cloche.providers.profile import Profile, examples
+from cloche.providers.site import Site
 
 GROUP = "custom_provider_config"
 
@@ -26,7 +30,7 @@ class BearerAuth(msgspec.Struct, forbid_unknown_fields=True):
 class ApiKeyAuth(msgspec.Struct, forbid_unknown_fields=True):
     """A header of the service's own: `key` is its name."""
 
-    key: str
+    key: Annotated[str, Meta(description="the header's name")]
     value: str | None = None
     value_plaintext: str | None = None
 
@@ -34,9 +38,15 @@ class ApiKeyAuth(msgspec.Struct, forbid_unknown_fields=True):
 class CustomConfig(msgspec.Struct, forbid_unknown_fields=True):
     """The `custom_provider_config` object of a served entity."""
 
-    custom_provider_url: str
-    bearer_token_auth: BearerAuth | None = None
-    api_key_auth: ApiKeyAuth | None = None
+    custom_provider_url: Annotated[
+        str, Meta(description="a base URL that ends in a version, to which `/chat/completions` is added, or the whole")
+    ]
+    bearer_token_auth: Annotated[
+        BearerAuth | None, Meta(description="a key that is sent as `Authorization: Bearer …`")
+    ] = None
+    api_key_auth: Annotated[
+        ApiKeyAuth | None, Meta(description="a key that is sent in a header of the service's own")
+    ] = None
 
 
 def bind(model: ExternalModel) -> OpenAIShaped:
@@ -49,7 +59,7 @@ def bind(model: ExternalModel) -> OpenAIShaped:
     origin, target = parse_url(config.custom_provider_url, f"{GROUP}.custom_provider_url")
     if "?" not in target and re.search(r"^/?$|/v\d+/?$", target):
         target = target.rstrip("/") + "/chat/completions"
-    return OpenAIShaped("custom", model.name, origin, render_head(origin, target, _auth_headers(config)))
+    return OpenAIShaped(model.name, Site("custom", origin, render_head(origin, target, _auth_headers(config))))
 
 
 def _auth_headers(config: CustomConfig) -> dict[str, str]:
@@ -65,3 +75,17 @@ def _auth_headers(config: CustomConfig) -> dict[str, str]:
             raise InvalidSettings([(f"{group}.key", f"'{name}' cannot be the name of an authentication header")])
         return {name.lower(): str(credential(config.api_key_auth, "value", group))}
     return {}
+
+
+PROFILE = Profile(
+    CustomConfig,
+    examples(
+        ExternalModel(
+            "a-model",
+            "custom",
+            CHAT_TASK,
+            {"custom_provider_url": "https://models.example/v1", "bearer_token_auth": {"token_plaintext": "x"}},
+        )
+    ),
+    page="custom",
+)

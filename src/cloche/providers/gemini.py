@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
-from cloche.domain.chat import ChatRequest, ChatResponse
-from cloche.domain.endpoint import ExternalModel
+from cloche.domain.chat import ChatRequest, ChatResponse, FinishReason
+from cloche.domain.endpoint import CHAT_TASK, ExternalModel
 from cloche.domain.errors import Problem, ProviderCredentials
 from cloche.domain.outbound import HttpCall, Origin
 from cloche.domain.translation import Report
@@ -24,6 +26,7 @@ from cloche.providers.base import (
     status_in_error,
 )
 from cloche.providers.gemini_request import Dialect
+from cloche.providers.profile import Profile, examples
 
 GROUP = "gemini_config"
 DEFAULT_BASE = "https://generativelanguage.googleapis.com/v1beta"
@@ -99,13 +102,15 @@ class GeminiConfig(msgspec.Struct, forbid_unknown_fields=True):
 
     gemini_api_key: str | None = None
     gemini_api_key_plaintext: str | None = None
-    gemini_api_base: str = DEFAULT_BASE
+    gemini_api_base: Annotated[str, Meta(description="the base URL, with the version of the API")] = DEFAULT_BASE
 
 
 class Gemini:
     """A model of the Gemini API.  `base`: origin and path above `/models`."""
 
     __slots__ = ("_dialect", "_origin", "_stream_head", "_whole_head", "model")
+
+    finishes: Mapping[str, FinishReason | None] = gemini_answer.FINISH
 
     def __init__(self, model: str, base: tuple[Origin, str], key: str) -> None:
         self.model = model
@@ -153,3 +158,13 @@ def bind(model: ExternalModel) -> Gemini:
     if not _NAME.fullmatch(model.name):
         raise InvalidSettings([("name", f"'{model.name}' is no name of a Gemini model")])
     return Gemini(model.name, base, str(key))
+
+
+PROFILE = Profile(
+    GeminiConfig,
+    examples(
+        ExternalModel("gemini-3-pro-preview", "gemini", CHAT_TASK, {"gemini_api_key_plaintext": "x"}),
+        ExternalModel("gemini-2.5-flash", "gemini", CHAT_TASK, {"gemini_api_key_plaintext": "x"}),
+    ),
+    page="gemini",
+)

@@ -19,6 +19,7 @@ from cloche.codec import sse
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatResponse, Chunk, FinishReason, ReasoningDelta, ToolCallDelta, Usage
 from cloche.domain.errors import Problem, ProviderBroken
+from cloche.providers.gemini_grounding import citations
 
 ErrorIn = Callable[[bytes], Problem]
 """What an error object inside an answer with status 200 means."""
@@ -98,7 +99,7 @@ class _FunctionCall(Struct):
 
 
 class _Part(Struct, rename="camel"):
-    """Code that the provider ran, its results and its own tools' calls are parts of other kinds: they are no text."""
+    """A part, as far as it is text, thought or a call of a function."""
 
     text: str | None = None
     thought: bool = False
@@ -106,8 +107,13 @@ class _Part(Struct, rename="camel"):
     function_call: _FunctionCall | None = None
 
 
+_PART_FIELDS = frozenset(("text", "thought", "thoughtSignature", "functionCall"))
+"""A part with a field beyond these is of another kind: code that the provider ran, its result, a call of its own tools,
+an image.  It is kept as it came."""
+
+
 class _Content(Struct):
-    parts: list[_Part] = []
+    parts: list[dict[str, Any]] = []
 
 
 class _Token(Struct, rename="camel"):
@@ -129,6 +135,9 @@ class _Candidate(Struct, rename="camel"):
     finish_reason: str | None = None
     index: int = 0
     logprobs_result: _Logprobs | None = None
+    grounding_metadata: dict[str, Any] | None = None
+    citation_metadata: dict[str, Any] | None = None
+    url_context_metadata: dict[str, Any] | None = None
 
 
 class _Feedback(Struct, rename="camel"):
@@ -162,9 +171,11 @@ _read_answers = msgspec.json.Decoder(list[_Answer]).decode
 class _OpenCandidate:
     """A candidate whose end has not come yet."""
 
-    __slots__ = ("blocks", "calls", "finish", "in_block")
+    __slots__ = ("blocks", "calls", "finish", "in_block", "sources", "text")
 
     def __init__(self) -> None:
+        self.text: list[str] = []
+        self.sources: dict[str, dict[str, Any]] = {}  # what is told of them, by the name of its field
         self.blocks = 0
         self.calls = 0
         self.in_block = False  # the part before was reasoning
@@ -192,10 +203,17 @@ class Reader:
             for part in candidate.content.parts if candidate.content is not None else ():
                 chunk = _chunk(candidate.index, part, known, answer.response_id)
                 if chunk is not None:
+                    known.text.append(chunk.content)
                     chunks.append(chunk)
             if candidate.logprobs_result is not None:
                 chunks.append(Chunk(index=candidate.index, logprobs=_logprobs(candidate.logprobs_result)))
             known.finish = candidate.finish_reason or known.finish
+            for name, told in (
+                ("groundingMetadata", candidate.grounding_metadata),
+                ("citationMetadata", candidate.citation_metadata),
+                ("urlContextMetadata", candidate.url_context_metadata),
+            ):
+                known.sources[name] = known.sources.get(name, {}) | (told or {})
         return chunks
 
     def close(self) -> list[Chunk]:
@@ -206,11 +224,21 @@ class Reader:
         """
         if self._blocked and not self._candidates:
             return [Chunk(finish_reason=WITHHELD, usage=self._usage)]
-        ends = [Chunk(index=index, finish_reason=_finish(each)) for index, each in sorted(self._candidates.items())]
+        candidates = sorted(self._candidates.items())
+        ends = [Chunk(index=index, finish_reason=_finish(each)) for index, each in candidates]
         if not ends:
             raise ProviderBroken("the provider's answer holds nothing")
         ends[-1] = msgspec.structs.replace(ends[-1], usage=self._usage)
-        return ends
+        return [*(chunk for index, each in candidates for chunk in _sources(index, each)), *ends]
+
+
+def _sources(index: int, candidate: _OpenCandidate) -> list[Chunk]:
+    """What the answer rests on, known only at its end: the places count from the beginning of all the text."""
+    told = {name: each for name, each in candidate.sources.items() if each}
+    if not told:
+        return []
+    found = citations("".join(candidate.text), told.get("groundingMetadata", {}), told.get("citationMetadata", {}))
+    return [Chunk(index=index, citations=tuple(found), extras=(told,))]
 
 
 def _finish(candidate: _OpenCandidate) -> FinishReason:
@@ -221,8 +249,15 @@ def _finish(candidate: _OpenCandidate) -> FinishReason:
     return FINISH.get(candidate.finish, WITHHELD)
 
 
-def _chunk(index: int, part: _Part, candidate: _OpenCandidate, response_id: str) -> Chunk | None:
+def _chunk(index: int, given: dict[str, Any], candidate: _OpenCandidate, response_id: str) -> Chunk | None:
     """What a part says; None if that is nothing."""
+    if not _PART_FIELDS.issuperset(given):
+        candidate.in_block = False
+        return Chunk(index=index, extras=(given,))
+    try:
+        part = msgspec.convert(given, _Part)
+    except msgspec.ValidationError:
+        raise ProviderBroken("the provider sent an answer that cannot be read") from None
     if part.function_call is not None:
         position = candidate.calls
         candidate.calls += 1

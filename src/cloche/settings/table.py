@@ -175,6 +175,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             kind=list_of(text("a host, address or network", r"[A-Za-z0-9_.:/-]+"), "hosts, separated by commas"),
         ),
     ] = ()
+    allow_host_credentials: Annotated[
+        bool,
+        Field(
+            help="Let endpoints use the cloud credentials of this machine: its role, its variables, the token files "
+            "that they name. Whoever may make endpoints may then spend in its name.",
+            kind=switch(),
+        ),
+    ] = False
     engine_threads: Annotated[
         int | None, Field(help="Threads of a local model, if not one fewer than the usable cores.", kind=whole(1, 1024))
     ] = None

@@ -60,12 +60,12 @@ class Dialer:
         """A socket connected to the first address of the peer that takes it; the last one's error if none does."""
         if route.proxy is not None:
             # What a name means is the proxy's to find out; an address is judged here.
-            self._check(route.origin.host, route.origin.host)
+            self._check(route.origin, route.origin.host)
         peer = route.proxy or route.origin
         found = await asyncio.get_running_loop().getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
         if route.proxy is None:
             for *_, address in found:
-                self._check(peer.host, str(address[0]))
+                self._check(route.origin, str(address[0]))
         for family, *_, address in found[:-1]:
             try:
                 async with asyncio.timeout(_ADDRESS_SECONDS):
@@ -75,8 +75,8 @@ class Dialer:
         family, *_, address = found[-1]
         return await _connect_to(family, address)
 
-    def _check(self, host: str, address: str) -> None:
-        why = self._reach.refuses(host, address)
+    def _check(self, origin: Origin, address: str) -> None:
+        why = None if origin.of_host else self._reach.refuses(origin.host, address)
         if why is not None:
             raise ProviderForbidden(f"The provider must not be called: {why}.")
 

@@ -2,7 +2,8 @@
 
 NO_PROXY is a comma list.  An entry is `*` (everything), a domain with or without a leading dot (that name and all
 below it), an IP address or a CIDR block (for origins given as an address), each optionally with `:port`.
-Loopback hosts and Unix sockets never go through a proxy: there they would mean the proxy's own machine.
+Loopback hosts, Unix sockets and the machine's own services never go through a proxy: there they would mean the proxy's
+own machine.
 Only HTTP proxies are known; `https_proxy` is the proxy for TLS origins, not a proxy that speaks TLS itself.
 """
 
@@ -46,7 +47,7 @@ class Proxies:
     def choose(self, origin: Origin) -> Proxy | None:
         """The proxy for calls to `origin`, or None to go there directly."""
         proxy = self._tls if origin.tls else self._plain
-        if proxy is None or origin.unix_path is not None or _is_loopback(origin.host):
+        if proxy is None or origin.unix_path is not None or origin.of_host or _is_loopback(origin.host):
             return None
         if any(exempt(origin) for exempt in self._exempt):
             return None

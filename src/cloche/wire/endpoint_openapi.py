@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloche.domain.endpoint import CHAT_TASK, Endpoint
+from cloche.domain.endpoint import CHAT_TASK, COMPLETIONS_TASK, EMBEDDINGS_TASK, Endpoint
 
 _TEXTS = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+
+_TEXTS_OR_TOKENS = {"oneOf": [{"type": "string"}, {"type": "array", "minItems": 1}]}
+
+_GENERATION: dict[str, Any] = {
+    "max_tokens": {"type": "integer", "minimum": 1},
+    "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+    "top_p": {"type": "number", "minimum": 0, "maximum": 1},
+    "n": {"type": "integer", "minimum": 1},
+    "stop": _TEXTS,
+    "stream": {"type": "boolean"},
+}
+"""What chats and text completions have in common."""
 
 _CHAT: dict[str, Any] = {
     "type": "object",
@@ -24,12 +36,7 @@ _CHAT: dict[str, Any] = {
                 },
             },
         },
-        "max_tokens": {"type": "integer", "minimum": 1},
-        "temperature": {"type": "number", "minimum": 0, "maximum": 2},
-        "top_p": {"type": "number", "minimum": 0, "maximum": 1},
-        "n": {"type": "integer", "minimum": 1},
-        "stop": _TEXTS,
-        "stream": {"type": "boolean"},
+        **_GENERATION,
         "tools": {"type": "array", "items": {"type": "object"}},
         "response_format": {"type": "object"},
     },
@@ -37,8 +44,20 @@ _CHAT: dict[str, Any] = {
 
 _REQUESTS: dict[str, dict[str, Any]] = {
     CHAT_TASK: _CHAT,
-    "llm/v1/completions": {"type": "object", "required": ["prompt"], "properties": {"prompt": _TEXTS}},
-    "llm/v1/embeddings": {"type": "object", "required": ["input"], "properties": {"input": _TEXTS}},
+    COMPLETIONS_TASK: {
+        "type": "object",
+        "required": ["prompt"],
+        "properties": {"prompt": _TEXTS_OR_TOKENS, **_GENERATION},
+    },
+    EMBEDDINGS_TASK: {
+        "type": "object",
+        "required": ["input"],
+        "properties": {
+            "input": _TEXTS_OR_TOKENS,
+            "dimensions": {"type": "integer", "minimum": 1},
+            "encoding_format": {"type": "string", "enum": ["float", "base64"]},
+        },
+    },
 }
 
 
@@ -58,7 +77,7 @@ def endpoint_openapi(endpoint: Endpoint, base_url: str) -> dict[str, Any]:
 
 def _query(task: str) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
-    if task == CHAT_TASK:
+    if task != EMBEDDINGS_TASK:
         content["text/event-stream"] = {"schema": {"type": "string"}}
     return {
         "summary": f"Query the endpoint ({task}).",

@@ -8,6 +8,7 @@ know who answers.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import msgspec
@@ -20,6 +21,7 @@ from cloche.domain.chat import (
     ChatResponse,
     Choice,
     Chunk,
+    Citation,
     Message,
     NamedTool,
     ReasoningDelta,
@@ -47,7 +49,7 @@ def read_chat(body: bytes) -> ChatRequest:
         _explain(error, body)
     json_text.check_duplicate_keys(body, _plain_keys(params, fields))
     if params.extra_params:
-        return read_chat(_merge_extra_params(params.extra_params, fields))
+        return read_chat(merge_extra_params(params.extra_params, fields))
     _check(params, fields)
     return ChatRequest(params, fields)
 
@@ -74,7 +76,7 @@ def _plain_keys(params: ChatParams, fields: dict[str, Raw]) -> int:
     return keys
 
 
-def _merge_extra_params(extra: dict[str, Raw], fields: dict[str, Raw]) -> bytes:
+def merge_extra_params(extra: dict[str, Raw], fields: dict[str, Raw]) -> bytes:
     """The body with `extra_params` at top level.  The Databricks SDK declares them as a map of strings, so a string is
     read as JSON (`"0.5"`, `"true"`, `"[…]"`) unless the field is text or the string is no JSON."""
     merged: dict[str, Raw] = {name: value for name, value in fields.items() if name != "extra_params"}
@@ -187,6 +189,8 @@ def _choice(choice: Choice) -> dict[str, Any]:
     if choice.tool_calls:
         message["content"] = message["content"] or None
         message["tool_calls"] = choice.tool_calls
+    if choice.citations or choice.extras:
+        message |= _besides(choice.citations, choice.extras)
     return {
         "index": choice.index,
         "message": message,
@@ -194,6 +198,23 @@ def _choice(choice: Choice) -> dict[str, Any]:
         "finish_reason": choice.finish_reason,
         "finishReason": choice.finish_reason,
     }
+
+
+def _besides(citations: Iterable[Citation], extras: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What an answer has besides what OpenAI's own answers have: sources of the web are `annotations`, as OpenAI gives
+    them; other sources `citations`; the provider's own pieces `provider_content`."""
+    fields: dict[str, list[Any]] = {}
+    for each in citations:
+        place = {} if each.start is None else {"start_index": each.start, "end_index": each.end}
+        if each.url is not None and place:
+            cited = {**each.details, **place, "url": each.url, "title": each.title or ""}
+            fields.setdefault("annotations", []).append({"type": "url_citation", "url_citation": cited})
+        else:
+            known = {name: told for name, told in (("url", each.url), ("title", each.title)) if told is not None}
+            fields.setdefault("citations", []).append({**each.details, **known, **place})
+    for extra in extras:
+        fields.setdefault("provider_content", []).append(extra)
+    return fields
 
 
 def _reasoning(piece: ReasoningDelta) -> dict[str, Any]:
@@ -230,11 +251,12 @@ def write_role(identity: Identity, index: int) -> bytes:
 
 def write_chunk(chunk: Chunk, identity: Identity) -> bytes:
     """One event payload.  Usage goes where the chunk has it: with the finish reason."""
-    delta: dict[str, Any] = {}
+    besides = _besides(chunk.citations, chunk.extras) if chunk.citations or chunk.extras else {}
+    delta: dict[str, Any] = {**besides}
     if chunk.reasoning:
         text = [{"type": "text", "text": chunk.content}] if chunk.content else []
         delta["content"] = [*(_reasoning(each) for each in chunk.reasoning), *text]
-    elif chunk.content or not (chunk.tool_calls or chunk.refusal or chunk.finish_reason):
+    elif chunk.content or not (chunk.tool_calls or chunk.refusal or chunk.finish_reason or besides):
         delta["content"] = chunk.content
     if chunk.refusal:
         delta["refusal"] = chunk.refusal

@@ -10,15 +10,16 @@ This module must not know HTTP, or which provider answers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
 from cloche.codec import sse
 from cloche.domain.chat import FinishReason, Usage
+from cloche.domain.endpoint import CHAT_TASK
 from cloche.domain.errors import ProviderBroken
 from cloche.wire.openai import Identity
 
@@ -67,7 +68,45 @@ def _detail(fields: dict[str, Any], group: str, name: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def complete_answer(body: bytes, identity: Identity, finishes: Finishes = NO_OTHER_FINISHES) -> WholeAnswer:
+def _complete_message(choice: dict[str, Any]) -> None:
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise ProviderBroken("the provider's answer has a choice without a message")
+    message.setdefault("role", "assistant")
+    if message.get("content") is None:
+        message["content"] = None if message.get("tool_calls") else ""
+
+
+def _complete_text(choice: dict[str, Any]) -> None:
+    if not isinstance(choice.get("text"), str):
+        raise ProviderBroken("the provider's answer has a choice without text")
+
+
+class Form(NamedTuple):
+    """What tells a chat's answer from a text completion's.
+
+    `whole`, `event`: what the answer, or an event of its stream, says that it is.  `complete`: completes a choice of a
+    whole answer.  `nothing`: what a choice has in an event that only ends it.
+    """
+
+    whole: str
+    event: str
+    complete: Callable[[dict[str, Any]], None]
+    nothing: Mapping[str, Any]
+
+
+CHAT = Form("chat.completion", "chat.completion.chunk", _complete_message, MappingProxyType({"delta": {}}))
+TEXT = Form("text_completion", "text_completion", _complete_text, MappingProxyType({"text": ""}))
+
+
+def form_of(task: str) -> Form:
+    """What an answer of a task looks like."""
+    return CHAT if task == CHAT_TASK else TEXT
+
+
+def complete_answer(
+    body: bytes, identity: Identity, finishes: Finishes = NO_OTHER_FINISHES, form: Form = CHAT
+) -> WholeAnswer:
     """The provider's whole answer, completed.  ProviderBroken if it is none; ProviderErrorInAnswer for a 200 with an
     error inside."""
     answer = _read(body)
@@ -77,8 +116,14 @@ def complete_answer(body: bytes, identity: Identity, finishes: Finishes = NO_OTH
             raise ProviderErrorInAnswer(body)
         raise ProviderBroken("the provider's answer has no choices")
     for position, choice in enumerate(choices):
-        _complete_choice(choice, position, finishes)
-    _complete_envelope(answer, identity, "chat.completion")
+        if not isinstance(choice, dict):
+            raise ProviderBroken("the provider's answer has a choice that is not an object")
+        form.complete(choice)
+        _complete_index(choice, position)
+        choice["finishReason"] = choice.setdefault("finish_reason", None)
+        if finishes:
+            _translate_finish(choice, finishes)
+    _complete_envelope(answer, identity, form.whole)
     return WholeAnswer(_encode(answer), read_usage(answer.get("usage")))
 
 
@@ -87,19 +132,6 @@ def _read(text: bytes) -> Any:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProviderBroken("the provider sent something that is not valid JSON") from None
-
-
-def _complete_choice(choice: Any, position: int, finishes: Finishes) -> None:
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict):
-        raise ProviderBroken("the provider's answer has a choice without a message")
-    message.setdefault("role", "assistant")
-    if message.get("content") is None:
-        message["content"] = None if message.get("tool_calls") else ""
-    _complete_index(choice, position)
-    choice["finishReason"] = choice.setdefault("finish_reason", None)
-    if finishes:
-        _translate_finish(choice, finishes)
 
 
 def _translate_finish(choice: dict[str, Any], finishes: Finishes) -> None:
@@ -179,6 +211,7 @@ class Stream:
         "_expected",
         "_finished",
         "_finishes",
+        "_form",
         "_held",
         "_identity",
         "_separate_usage",
@@ -195,8 +228,10 @@ class Stream:
         expected: int = 1,
         separate_usage: bool = False,
         finishes: Finishes = NO_OTHER_FINISHES,
+        form: Form = CHAT,
     ) -> None:
         self._identity = identity
+        self._form = form
         self._finishes = finishes
         self._expected = expected
         self._separate_usage = separate_usage
@@ -323,7 +358,7 @@ class Stream:
                 choice["finish_reason"] = None
         if not isinstance(event.get("usage"), dict):
             event.pop("usage", None)
-        _complete_envelope(event, self._identity, "chat.completion.chunk")
+        _complete_envelope(event, self._identity, self._form.event)
         return _encode(event)
 
     def _finish(self, out: list[bytes]) -> None:
@@ -332,12 +367,12 @@ class Stream:
         usage = {} if self._usage_fields is None else {"usage": self._usage_fields}
         if last is None:
             # The provider ended its stream in order without finishing a choice last: nothing is added but the usage.
-            last = {"id": self._identity.id, "object": "chat.completion.chunk"}
+            last = {"id": self._identity.id, "object": self._form.event}
             last |= {"created": self._identity.created, "model": self._identity.model, "choices": []}
             if not self._usage_waits:
                 usage = {}
             elif not self._separate_usage:
-                last["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]
+                last["choices"] = [{"index": 0, **self._form.nothing, "finish_reason": None}]
         last.pop("usage", None)
         if usage and self._separate_usage:
             envelope = {name: last.get(name) for name in ("id", "object", "created", "model")}

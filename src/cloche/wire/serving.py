@@ -119,6 +119,7 @@ def config_body(configuration: Configuration) -> dict[str, Any]:
         },
     }
     _add(body, "auto_capture_config", configuration.auto_capture_config)
+    _add(body, "strict_params", configuration.strict_params or None)
     return body
 
 
@@ -203,6 +204,7 @@ def _config(
         "config_version": version.number,
     }
     _add(config, "auto_capture_config", version.configuration.auto_capture_config)
+    _add(config, "strict_params", version.configuration.strict_params or None)
     return config
 
 

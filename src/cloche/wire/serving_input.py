@@ -76,13 +76,15 @@ class ModelInput(Sizing, kw_only=True, forbid_unknown_fields=True):
 
 class ConfigInput(Struct, kw_only=True, forbid_unknown_fields=True):
     """A configuration.  `name`, which the SDK repeats here, says nothing.  `config_version`: the version that is
-    expected to be the active one."""
+    expected to be the active one.  `strict_params`, cloche's own: a call is refused rather than that a provider loses
+    a parameter of it."""
 
     name: str | None = None
     served_entities: list[EntityInput] | None = None
     served_models: list[ModelInput] | None = None
     traffic_config: TrafficInput | None = None
     auto_capture_config: AutoCapture | None = None
+    strict_params: bool | None = None
     config_version: Count | None = None
 
 
@@ -204,6 +206,12 @@ class Rollback(Struct, forbid_unknown_fields=True):
     """POST …/rollback."""
 
     version: Count
+
+
+class ProbeInput(Struct, forbid_unknown_fields=True):
+    """POST …/probe.  `served_entity_name`: the only one to try."""
+
+    served_entity_name: str | None = None
 
 
 class ConfigurationInput(Struct, forbid_unknown_fields=True):

@@ -114,7 +114,7 @@ def read_endpoints(body: Any, providers: Providers) -> list[Declaration]:
 def read_configuration(body: Any, providers: Providers, present: Configuration) -> tuple[Configuration, int | None]:
     """The configuration that a decoded update body asks for, and the version that it expects to be the active one.
 
-    Without entities those of `present` stay, its older tables too, and only the traffic changes.
+    Without entities those of `present` stay, its older tables and its strictness too, and only the traffic changes.
     Raises InvalidFields with every fault.
     """
     body = as_input(body)
@@ -128,6 +128,8 @@ def read_configuration(body: Any, providers: Providers, present: Configuration) 
     configuration = _configuration(config, entities)
     if entities is present.entities and config.auto_capture_config is None:
         configuration = msgspec.structs.replace(configuration, auto_capture_config=present.auto_capture_config)
+    if entities is present.entities and config.strict_params is None:
+        configuration = msgspec.structs.replace(configuration, strict_params=present.strict_params)
     with in_words_of(body):
         _raise(_problems(config, configuration))
     return configuration, config.config_version
@@ -239,8 +241,9 @@ def _configuration(config: _AnyConfig, entities: tuple[ServedEntity, ...]) -> Co
             Route(route.served_entity_name or route.served_model_name or "", route.traffic_percentage)
             for route in config.traffic_config.routes
         )
-    capture = config.auto_capture_config if isinstance(config, shapes.ConfigInput) else None
-    return Configuration(entities, routes, kept(capture))
+    if isinstance(config, shapes.PtConfigInput):
+        return Configuration(entities, routes)
+    return Configuration(entities, routes, kept(config.auto_capture_config), bool(config.strict_params))
 
 
 def _read_entities(config: Any, providers: Providers) -> tuple[tuple[ServedEntity, ...], Faults]:
@@ -321,9 +324,11 @@ def _read_external_model(
             known = ", ".join(sorted(providers))
             found.append((below(path, "provider"), f"'{texts['provider']}' is not supported; supported are: {known}"))
         return None
-    if "task" in texts and texts["task"] not in provider.tasks:
+    task = texts.get("task", rules.CHAT_TASK)
+    if "task" in texts and task not in provider.tasks:
         does = " and ".join(provider.tasks) or "nothing any more"
-        found.append((below(path, "task"), f"models of '{texts['provider']}' do {does}, not '{texts['task']}'"))
+        found.append((below(path, "task"), f"models of '{texts['provider']}' do {does}, not '{task}'"))
+        task = rules.CHAT_TASK  # so that the faults of its settings are told, too
     for name, value in fields.items():
         if name not in ("name", "provider", "task", provider.group) and value is not None:
             found.append((below(path, name), f"does not belong to the provider '{texts['provider']}'"))
@@ -331,6 +336,6 @@ def _read_external_model(
     if not isinstance(settings, dict):
         found.append((below(path, provider.group), f"this object is required for '{texts['provider']}'"))
         return None
-    model = ExternalModel(texts.get("name", ""), texts["provider"], texts.get("task", rules.CHAT_TASK), settings)
+    model = ExternalModel(texts.get("name", ""), texts["provider"], task, settings)
     found.extend((below(path, where), what) for where, what in provider.faults(model))
     return model

@@ -1,0 +1,141 @@
+"""`cloche provider`: what the providers of external models take and do, and whether those of an endpoint answer.
+
+What is told of a provider comes from the provider itself, so `list` and `show` need no server.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cloche.cli import exits, output
+from cloche.cli.client import Server, endpoint_path
+from cloche.cli.exits import Failure
+from cloche.cli.options import Json, talks_to_server
+from cloche.domain.endpoint import ExternalModel
+from cloche.providers import mapping
+from cloche.providers.base import InvalidSettings
+from cloche.providers.catalogue import PROVIDERS, ProviderKind
+from cloche.providers.profile import settings_of
+
+_TASK = "llm/v1/"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(
+        help="Providers of external models.",
+        epilog="Example: cloche provider show anthropic",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    group.command("list", epilog="Example: cloche provider list")(list_providers)
+    group.command("show", epilog="Example: cloche provider show anthropic")(show)
+    group.command("probe", epilog="Example: cloche provider probe my-endpoint")(talks_to_server(probe))
+    app.add_typer(group, name="provider")
+
+
+def list_providers(json: Json = False) -> None:
+    """List the providers with what their models do and the credentials that they take."""
+    told = [_brief(name, kind) for name, kind in PROVIDERS.items()]
+    if json:
+        output.data({"providers": told})
+        return
+    rows = [(one["name"], ", ".join(one["tasks"]), ", ".join(one["credentials"]), one["page"]) for one in told]
+    output.table(("NAME", "TASKS", "CREDENTIALS", "PAGE"), rows)
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="Name of the provider.", show_default=False)], json: Json = False
+) -> None:
+    """Show a provider's settings, what becomes of a request's fields, and its finish reasons."""
+    kind = PROVIDERS.get(name)
+    if kind is None:
+        raise Failure(f"there is no provider '{name}': see `cloche provider list`", exits.NOT_FOUND)
+    told = _whole(name, kind)
+    if json:
+        output.data(told)
+        return
+    output.line(f"{name}: {', '.join(told['tasks'])}; see {told['page']}")
+    obstacle = _obstacle(name, kind)
+    if obstacle:
+        output.line(f"No model of it can be declared: {obstacle}")
+        return
+    output.line(f"\nSettings, in {kind.group}:")
+    settings = [(one["name"], one["needed"], one["meaning"]) for one in told["settings"]]
+    output.table(("NAME", "NEEDED", "MEANING"), settings)
+    output.line("\nWhat becomes of a request's fields:")
+    fields = mapping.mapping(kind.profile.examples)
+    columns = mapping.columns(fields)
+    heads = (", ".join(labels).upper() for labels in columns.values())
+    output.table(("FIELD", *heads), list(zip(map(_plain, fields), *columns, strict=True)))
+    output.line("\nFinish reasons:")
+    output.table(("THEIRS", "OURS"), [(theirs, ours or "an error") for theirs, ours in told["finish_reasons"].items()])
+
+
+def probe(
+    server: Server,
+    endpoint: Annotated[str, typer.Argument(help="Name of the endpoint.", show_default=False)],
+    entity: Annotated[str | None, typer.Option(help="The only served entity to try.", show_default=False)] = None,
+    json: Json = False,
+) -> None:
+    """Send a call of one token to each external model of an endpoint, with the credentials that it has there."""
+    wanted = {} if entity is None else {"served_entity_name": entity}
+    answer = server.post(endpoint_path(endpoint, "/probe"), wanted)
+    probes = answer.get("probes") or []
+    if json:
+        output.data(answer)
+    else:
+        for one in probes:
+            output.line(f"{'ok' if one['ok'] else 'FAILED':6}  {one['entity']}  {one['duration_ms']} ms")
+            for words in filter(None, (one["message"], one["advice"])):
+                output.line(f"        {words}")
+    failed = [str(one["entity"]) for one in probes if not one["ok"]]
+    if failed:
+        raise Failure(f"{len(failed)} of {len(probes)} do not answer: {', '.join(failed)}")
+
+
+def _brief(name: str, kind: ProviderKind) -> dict[str, Any]:
+    return {
+        "name": name,
+        "tasks": [task.removeprefix(_TASK) for task in kind.tasks],
+        "credentials": [setting.name for setting in settings_of(kind.profile.settings) if setting.secret],
+        "page": f"docs/providers/{kind.profile.page}.md",
+    }
+
+
+def _whole(name: str, kind: ProviderKind) -> dict[str, Any]:
+    examples = kind.profile.examples
+    return _brief(name, kind) | {
+        "settings": [
+            {
+                "name": setting.name,
+                "needed": mapping.needed(setting.name, examples),
+                "secret": setting.secret,
+                "meaning": _plain(setting.meaning),
+            }
+            for setting in settings_of(kind.profile.settings)
+        ],
+        "fields": [
+            {"field": _plain(field), "models": {label: each._asdict() for label, each in outcomes.items()}}
+            for field, outcomes in mapping.mapping(examples).items()
+        ],
+        "finish_reasons": mapping.finishes(examples),
+    }
+
+
+def _obstacle(name: str, kind: ProviderKind) -> str:
+    """Why there can be no model of it, where a provider has no example of one."""
+    if kind.profile.examples:
+        return ""
+    try:
+        kind.bind(ExternalModel("model", name, kind.tasks[0]))
+    except InvalidSettings as error:
+        return "; ".join(what for _, what in error.problems)
+    return ""
+
+
+def _plain(words: str) -> str:
+    """Words of a page, for a terminal."""
+    return words.replace("`", "")
