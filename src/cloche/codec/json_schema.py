@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import unquote
 
 MOST = 20_000
-"""Looks at a part of a schema that the checking of one place of a value may take, at the very most: some 20 ms, for which every other call waits."""
+"""Looks at a part of a schema that the checking of one place of a value may take, at the very most: some 20 ms, for
+which every other call waits."""
 
 _IN_PLACE = ("not", "if", "then", "else")
 _IN_PLACE_LISTS = ("allOf", "anyOf", "oneOf")
