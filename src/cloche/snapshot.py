@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from itertools import accumulate
 from typing import Literal, NamedTuple, Protocol
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from cloche.domain.access import Level, Principal
+from cloche.domain.ai_gateway import AiGateway, TimeLimits
 from cloche.domain.chat import ChatRequest
 from cloche.domain.endpoint import CHAT_TASK, Configuration, Endpoint, ExternalModel, ServedEntity
 from cloche.domain.errors import Problem
@@ -124,6 +126,7 @@ class CompiledEndpoint(Struct, frozen=True):
     `levels`: those given on it, by subject id.  `problem`: why it cannot be called; then it has no targets.
     `outdated`: its targets are those of an earlier version, because the engines of the active one are not loaded yet.
     `strict`: calls are refused rather than that a provider loses a parameter.  `task`: what its models do.
+    `rules`: what is enforced on its calls; None: nothing.
     """
 
     endpoint: Endpoint
@@ -135,6 +138,7 @@ class CompiledEndpoint(Struct, frozen=True):
     outdated: bool = False
     strict: bool = False
     task: str = CHAT_TASK
+    rules: AiGateway | None = None
 
     def pick(self, dice: float) -> Target:
         """The target for a throw of `dice`, 0 ≤ dice < 1."""
@@ -214,6 +218,9 @@ def compile_endpoint(endpoint: Endpoint, configuration: Configuration, bindings:
     """
     targets = {}
     problems: list[tuple[str, str]] = []
+    rules = _rules(endpoint)
+    if rules is not None and rules.timeout_config is not None:
+        bindings = bindings._replace(timeouts=_timeouts(rules.timeout_config, bindings.timeouts))
     for index, entity in enumerate(configuration.entities):
         try:
             targets[entity.name] = _bind(endpoint.name, entity, bindings)
@@ -230,6 +237,22 @@ def compile_endpoint(endpoint: Endpoint, configuration: Configuration, bindings:
         bounds=tuple(accumulate(route.traffic_percentage for route in routes)),
         strict=configuration.strict_params,
         task=configuration.task,
+        rules=rules,
+    )
+
+
+def _rules(endpoint: Endpoint) -> AiGateway | None:
+    given = endpoint.properties.ai_gateway
+    return msgspec.convert(given, AiGateway) if given else None
+
+
+def _timeouts(given: TimeLimits, general: Timeouts) -> Timeouts:
+    """The endpoint's own where it has them."""
+    return Timeouts(
+        connect=given.connect_seconds or general.connect,
+        first_byte=given.first_byte_seconds or general.first_byte,
+        between_bytes=given.between_bytes_seconds or general.between_bytes,
+        total=given.total_seconds or general.total,
     )
 
 

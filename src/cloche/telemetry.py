@@ -65,6 +65,7 @@ class CallRecord(msgspec.Struct, gc=False):
     first_byte_ms: float | None = None
     detail: str | None = None
     translation: str | None = None
+    attempts: str | None = None
 
 
 def _word(text: str) -> str:
@@ -118,6 +119,8 @@ class PlainLines:
             add(f"client_id={_word(record.client_request_id)}")
         if record.translation:
             add(f"translation={_word(record.translation)}")
+        if record.attempts:
+            add(f"attempts={_word(record.attempts)}")
         if record.detail:
             add(_word(record.detail))
         return (" ".join(parts) + "\n").encode("utf-8", "backslashreplace")

@@ -71,15 +71,27 @@ class Source(Protocol):
         """Nobody wants the answer."""
 
 
+class Governed(Protocol):
+    """What an endpoint's rules have to do with a call."""
+
+    def recover(self, problem: Problem) -> bool:
+        """An attempt has failed and nothing was sent: whether there is another, which has been begun then."""
+
+    def ended(self) -> None:
+        """The call has ended."""
+
+
 class Call:
     """What is known of one request, and the three ways it can end."""
 
     __slots__ = (
         "arrived",
+        "attempts",
         "client_request_id",
         "ended",
         "endpoint",
         "first_byte_at",
+        "governed",
         "grant",
         "id",
         "on_end",
@@ -118,6 +130,8 @@ class Call:
         self.streaming = False  # the head of a stream has been sent
         self.quiet = False  # nothing has been sent since `keep_alive` last looked
         self.source: Source | None = None
+        self.governed: Governed | None = None
+        self.attempts = ""  # which targets were asked and what came of it, where there was more than one
         self.first_byte_at: float | None = None
         self.status = 0
         self.usage: Usage | None = None
@@ -168,6 +182,8 @@ class Call:
         """An HTTP error, or an error event once the stream has begun."""
         if self.ended:
             return
+        if self.governed is not None and not self.streaming and self.governed.recover(problem):
+            return
         # A traceback's frames hold the call, and the body it failed on, until a garbage collection.
         self.problem = problem.with_traceback(None)
         problem.__context__ = None
@@ -214,12 +230,19 @@ class Call:
     def _headers(self) -> bytes:
         if self.target is None:
             return b""
-        told = f"cloche-translation: {self.translation}\r\n".encode("ascii") if self.translation else b""
-        return self.target.header + told
+        told = self.target.header
+        if self.translation:
+            told += f"cloche-translation: {self.translation}\r\n".encode("ascii")
+        if self.attempts:
+            told += f"cloche-attempts: {self.attempts}\r\n".encode("ascii")
+        return told
 
     def _end(self) -> None:
         self.ended = True
         self.source = None
+        if self.governed is not None:
+            self.governed.ended()
+            self.governed = None
         self.reply = _NOBODY  # the reply holds the call: without this cycle nothing is left to the garbage collector
         if self.on_end is not None:
             self.on_end(self)

@@ -12,27 +12,19 @@ from collections import Counter
 from collections.abc import Callable
 
 from cloche.domain.access import Level
-from cloche.domain.chat import ChatParams
-from cloche.domain.completion import CompletionParams
-from cloche.domain.embedding import EmbeddingParams
 from cloche.domain.endpoint import CHAT_TASK, COMPLETIONS_TASK, EMBEDDINGS_TASK
 from cloche.domain.errors import NotReady, Problem
-from cloche.domain.outbound import Receiver, Send
-from cloche.domain.translation import Report
-from cloche.gateway import routing
+from cloche.domain.outbound import Send
+from cloche.gateway import asking, routing
 from cloche.gateway.admission import Admission, check_level
+from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
-from cloche.gateway.embedding import EmbeddingRun
-from cloche.gateway.foreign import ForeignRun
-from cloche.gateway.relay import StreamRelay, WholeRelay
-from cloche.gateway.translated import LocalRun
-from cloche.providers.base import Completer, Translator
-from cloche.snapshot import Slot, Snapshot, Target
+from cloche.gateway.governor import Governor
+from cloche.snapshot import Slot, Snapshot
 from cloche.wire import errors
-from cloche.wire.completions import as_chat, is_chat, read_completion
+from cloche.wire.completions import is_chat, read_completion
 from cloche.wire.embeddings import read_embeddings
-from cloche.wire.openai import Identity, read_chat
-from cloche.wire.passthrough import Stream, form_of
+from cloche.wire.openai import read_chat
 
 log = logging.getLogger("cloche.gateway")
 
@@ -103,6 +95,7 @@ class Gateway:
         self._slot = slot
         self._admission = admission
         self._send = send
+        self._governor = Governor(send)
         self._on_call_end = on_call_end
         self._live: set[Call] = set()
         self._draining = False
@@ -138,64 +131,24 @@ class Gateway:
             call.strict = ask.headers.get(b"cloche-strict-params") == b"true"
             call.task = task = _task(ask, snapshot, body)
             if task == CHAT_TASK:
-                self._chat(call, ask, body, snapshot)
+                chat = read_chat(body)
+                call.stream = bool(chat.params.stream) and not ask.folds
+                self._begin(call, ask, chat, snapshot)
             elif task == EMBEDDINGS_TASK:
-                self._embed(call, ask, body, snapshot)
+                self._begin(call, ask, read_embeddings(body), snapshot)
             else:
-                self._complete(call, ask, body, snapshot)
+                completion = read_completion(body)
+                call.stream = bool(completion.params.stream) and not ask.folds
+                self._begin(call, ask, completion, snapshot)
         except Problem as problem:
             call.fail(problem)
         except Exception:  # the edge of the hot path: a defect ends one call, with its id in the log, and no other
             log.exception("call %s failed inside cloche", call.id)
             call.fail(errors.unexpected(call.id))
 
-    # ---------------------------------------------------------------- the three tasks
-
-    def _chat(self, call: Call, ask: Ask, body: bytes, snapshot: Snapshot) -> None:
-        request = read_chat(body)
-        target = self._route(call, ask, request.params, snapshot)
-        call.stream = bool(request.params.stream) and not ask.folds
-        identity = Identity(f"chatcmpl-{call.id}", int(call.arrived), target.model)
-        if target.local is not None:
-            LocalRun(call, target.local, request, identity).start(self._send)
-            return
-        if target.foreign is not None:
-            report = Report(strict=call.strict)
-            ForeignRun(call, target.foreign, request, identity).start(self._send, target.timeouts, report)
-            return
-        translator = target.translator
-        assert translator is not None
-        if translator.differs:
-            report = Report(strict=call.strict)
-            translator.note(request, report)
-            call.tell(report)
-        relay = self._relay(call, translator, identity, request.params, request.params.n or 1)
-        call.source = self._send(translator.encode(request, stream=call.stream), relay, target.timeouts)
-
-    def _complete(self, call: Call, ask: Ask, body: bytes, snapshot: Snapshot) -> None:
-        request = read_completion(body)
-        target = self._route(call, ask, request.params, snapshot)
-        call.stream = bool(request.params.stream) and not ask.folds
-        identity = Identity(f"cmpl-{call.id}", int(call.arrived), target.model)
-        if target.foreign is not None:
-            report = Report(strict=call.strict)
-            chat = as_chat(request, report)
-            ForeignRun(call, target.foreign, chat, identity).start(self._send, target.timeouts, report)
-            return
-        completer = target.completer
-        assert completer is not None
-        relay = self._relay(call, completer, identity, request.params, request.expected)
-        call.source = self._send(completer.encode(request, stream=call.stream), relay, target.timeouts)
-
-    def _embed(self, call: Call, ask: Ask, body: bytes, snapshot: Snapshot) -> None:
-        request = read_embeddings(body)
-        target = self._route(call, ask, request.params, snapshot)
-        assert target.embedder is not None
-        EmbeddingRun(call, target.embedder, request).start(self._send, target.timeouts)
-
-    def _route(
-        self, call: Call, ask: Ask, params: ChatParams | CompletionParams | EmbeddingParams, snapshot: Snapshot
-    ) -> Target:
+    def _begin(self, call: Call, ask: Ask, request: Request, snapshot: Snapshot) -> None:
+        """See that the caller may ask it, by the endpoint's rules, and ask."""
+        params = request.params
         call.client_request_id = params.client_request_id
         endpoint, entity = ask.endpoint, ask.entity
         if endpoint is None:
@@ -206,28 +159,11 @@ class Gateway:
         assert call.grant is not None
         check_level(call.grant, compiled, Level.CAN_QUERY)
         routing.check_task(compiled, call.task)
-        call.target = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
-        return call.target
-
-    def _relay(
-        self,
-        call: Call,
-        translator: Translator | Completer,
-        identity: Identity,
-        params: ChatParams | CompletionParams,
-        expected: int,
-    ) -> Receiver:
-        """What passes an OpenAI-shaped answer on.  `expected`: choices."""
-        if not call.stream:
-            return WholeRelay(call, translator, identity)
-        stream = Stream(
-            identity,
-            expected=expected,
-            separate_usage=params.stream_options is not None and params.stream_options.include_usage,
-            finishes=translator.finishes,
-            form=form_of(call.task),
-        )
-        return StreamRelay(call, translator, stream)
+        if compiled.rules is not None:
+            self._governor.begin(call, request, compiled, entity)
+            return
+        target = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
+        asking.ask(call, request, target, self._send)
 
     def _end(self, call: Call) -> None:
         self._live.discard(call)
@@ -245,7 +181,7 @@ class Gateway:
     def abort(self) -> None:
         """Fail every call under way: the time for draining is over."""
         for call in list(self._live):
-            source = call.source
+            source, call.governed = call.source, None  # there is no other attempt
             call.fail(NotReady("cloche was shut down before the answer was finished"))
             if source is not None:
                 source.cancel()

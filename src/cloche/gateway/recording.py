@@ -40,5 +40,6 @@ class Recorder:
                 first_byte_ms=None if first_byte is None else round((first_byte - call.started) * 1000, 3),
                 detail=None if problem is None else problem.summary,
                 translation=call.translation or None,
+                attempts=call.attempts or None,
             )
         )

@@ -37,6 +37,11 @@ def check_task(compiled: CompiledEndpoint, task: str) -> None:
         )
 
 
+def others(compiled: CompiledEndpoint, first: Target) -> tuple[Target, ...]:
+    """The other targets, in the order in which they were declared: those that a call falls back to."""
+    return tuple(target for target in compiled.targets.values() if target is not first)
+
+
 def choose(compiled: CompiledEndpoint, entity: str | None, dice: float) -> Target:
     """The target: the named entity, or one by the endpoint's traffic split.  EndpointNotFound says what is missing."""
     if compiled.problem is not None:

@@ -1,88 +1,22 @@
-"""The gateway rules of an endpoint, as the API writes them: their shape, and what of them types cannot say.
+"""The gateway rules of an endpoint, read: what of them types cannot say.
 
-They are kept and shown in this shape.  This version of cloche does not enforce them; control says so in the log when
-they are set.  Must not know endpoints.
+Their shapes are in domain/ai_gateway.py; they are kept and shown as they were given.  Must not know endpoints.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from cloche.codec.json_faults import WHOLE, Faults, below, faults
+from cloche.domain.ai_gateway import AiGateway, InferenceTable, RateLimit
 from cloche.domain.errors import InvalidFields
-
-Count = Annotated[int, Meta(ge=0, le=2**53)]
-"""A number that JSON carries without loss."""
 
 MAX_RATE_LIMITS = 20
 MAX_GROUP_LIMITS = 5
-
-
-class UsageTracking(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """Whether tokens are counted."""
-
-    enabled: bool | None = None
-
-
-class InferenceTable(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """Where payloads are logged."""
-
-    catalog_name: str | None = None
-    schema_name: str | None = None
-    table_name_prefix: str | None = None
-    enabled: bool | None = None
-
-
-class RateLimit(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """How many calls or tokens a minute; of everybody together, of each user, or of the named principal."""
-
-    renewal_period: Literal["minute"]
-    calls: Count | None = None
-    tokens: Count | None = None
-    key: Literal["user", "endpoint", "user_group", "service_principal"] | None = None
-    principal: str | None = None
-
-
-class Pii(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """What happens to personal data."""
-
-    behavior: Literal["NONE", "BLOCK", "MASK"] | None = None
-
-
-class GuardrailParameters(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """What is looked for on one side of a call."""
-
-    pii: Pii | None = None
-    safety: bool | None = None
-    invalid_keywords: list[str] | None = None
-    valid_topics: list[str] | None = None
-
-
-class Guardrails(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """What is looked for in requests and answers."""
-
-    input: GuardrailParameters | None = None
-    output: GuardrailParameters | None = None
-
-
-class Fallback(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """Whether other entities are tried when one fails."""
-
-    enabled: bool
-
-
-class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """The gateway rules: PUT …/ai-gateway takes all of them, and those that are not given end."""
-
-    usage_tracking_config: UsageTracking | None = None
-    inference_table_config: InferenceTable | None = None
-    rate_limits: list[RateLimit] | None = None
-    guardrails: Guardrails | None = None
-    fallback_config: Fallback | None = None
 
 
 class RateLimitsInput(Struct, forbid_unknown_fields=True):

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from cloche.domain.ai_gateway import AiGateway, Count, RateLimit
 from cloche.domain.endpoint import MAX_DESCRIPTION, Name, Percentage
-from cloche.wire.gateway_config import AiGateway, Count, RateLimit
 
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from cloche.control.endpoint_changes import CONFIG, Rehearsal, told_at
 from cloche.control.provider_forms import PROVIDER_FORMS
 from cloche.domain.access import Level, level_of
+from cloche.domain.ai_gateway import AiGateway
 from cloche.domain.endpoint import Endpoint, Properties
 from cloche.domain.errors import InvalidFields, InvalidParameter, NotSupported
 from cloche.gateway import routing
@@ -249,7 +250,7 @@ ROUTES = (
         Needs.MANAGE,
         put_ai_gateway,
         "serving_endpoints.put_ai_gateway",
-        gateway_config.AiGateway,
+        AiGateway,
     ),
     Row(
         "PUT",

@@ -1,0 +1,126 @@
+"""The gateway rules of an endpoint, in the shapes and words of the API: what is allowed, tried again and kept.
+
+Must not know how any of it is done.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+"""A number that JSON carries without loss."""
+
+Seconds = Annotated[float, Meta(ge=0.1, le=86_400)]
+
+
+class UsageTracking(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Whether tokens are counted."""
+
+    enabled: bool | None = None
+
+
+class InferenceTable(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Where payloads are logged."""
+
+    catalog_name: str | None = None
+    schema_name: str | None = None
+    table_name_prefix: str | None = None
+    enabled: bool | None = None
+
+
+class RateLimit(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """How many calls or tokens a minute; of everybody together, of each user, or of the named principal."""
+
+    renewal_period: Literal["minute"]
+    calls: Count | None = None
+    tokens: Count | None = None
+    key: Literal["user", "endpoint", "user_group", "service_principal"] | None = None
+    principal: str | None = None
+
+
+class Pii(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """What happens to personal data."""
+
+    behavior: Literal["NONE", "BLOCK", "MASK"] | None = None
+
+
+class GuardrailParameters(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """What is looked for on one side of a call."""
+
+    pii: Pii | None = None
+    safety: bool | None = None
+    invalid_keywords: list[str] | None = None
+    valid_topics: list[str] | None = None
+
+
+class Guardrails(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """What is looked for in requests and answers."""
+
+    input: GuardrailParameters | None = None
+    output: GuardrailParameters | None = None
+
+
+class Fallback(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Whether other entities are tried when one fails."""
+
+    enabled: bool
+
+
+class Retries(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """How often an entity is asked again before another is.  `backoff_seconds`: before the first time; it doubles."""
+
+    max_retries: Annotated[int, Meta(ge=0, le=5)]
+    backoff_seconds: Annotated[float, Meta(ge=0.01, le=30)] = 0.5
+
+
+class TimeLimits(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """The four time-outs of calls to this endpoint, where they are not the server's.  `total_seconds`: of the call with
+    all its attempts."""
+
+    connect_seconds: Seconds | None = None
+    first_byte_seconds: Seconds | None = None
+    between_bytes_seconds: Seconds | None = None
+    total_seconds: Seconds | None = None
+
+
+class CircuitBreaker(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """When an entity that fails is left alone: of the last `window_seconds`, at least `min_calls` calls and
+    `error_percentage` of them failed.  After `open_seconds` one call tries whether it is well again."""
+
+    enabled: bool
+    error_percentage: Annotated[int, Meta(ge=1, le=100)] = 50
+    min_calls: Annotated[int, Meta(ge=1, le=10_000)] = 10
+    window_seconds: Seconds = 30.0
+    open_seconds: Seconds = 30.0
+
+
+class Concurrency(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """How many calls each entity works on at once, and how many wait for it, how long."""
+
+    max_calls: Annotated[int, Meta(ge=1, le=100_000)]
+    queue_limit: Annotated[int, Meta(ge=0, le=100_000)] = 100
+    queue_seconds: Seconds = 30.0
+
+
+class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """The gateway rules: PUT …/ai-gateway takes all of them, and those that are not given end.
+
+    From `retry_config` on they are cloche's own.
+    """
+
+    usage_tracking_config: UsageTracking | None = None
+    inference_table_config: InferenceTable | None = None
+    rate_limits: list[RateLimit] | None = None
+    guardrails: Guardrails | None = None
+    fallback_config: Fallback | None = None
+    retry_config: Retries | None = None
+    timeout_config: TimeLimits | None = None
+    circuit_breaker_config: CircuitBreaker | None = None
+    concurrency_config: Concurrency | None = None
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether other entities are tried when one fails."""
+        return self.fallback_config is not None and self.fallback_config.enabled
