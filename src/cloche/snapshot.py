@@ -23,6 +23,8 @@ from cloche.domain.endpoint import CHAT_TASK, Configuration, Endpoint, ExternalM
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall, Timeouts
 from cloche.domain.state import State
+from cloche.domain.usage import served_entity_id
+from cloche.guardrails.guard import Guards, guards_of
 from cloche.providers.base import Bound, Completer, Decoder, Embedder, Foreign, InvalidSettings, Translator
 from cloche.providers.catalogue import PROVIDERS
 
@@ -106,13 +108,14 @@ class LocalModels(Protocol):
 class Target(Struct, frozen=True):
     """A served entity, ready to be called: exactly one of its last five fields is set.
 
-    `header`: the line that tells the client which entity answered.
+    `header`: the line that tells the client which entity answered.  `served_entity_id`: as the usage tables have it.
     """
 
     entity: str
     model: str
     header: bytes
     timeouts: Timeouts
+    served_entity_id: str = ""
     translator: Translator | None = None
     foreign: Foreign | None = None
     local: LocalModel | None = None
@@ -126,7 +129,7 @@ class CompiledEndpoint(Struct, frozen=True):
     `levels`: those given on it, by subject id.  `problem`: why it cannot be called; then it has no targets.
     `outdated`: its targets are those of an earlier version, because the engines of the active one are not loaded yet.
     `strict`: calls are refused rather than that a provider loses a parameter.  `task`: what its models do.
-    `rules`: what is enforced on its calls; None: nothing.
+    `rules`: what is enforced on its calls; None: nothing.  `guards`: those of its guardrails that look for something.
     """
 
     endpoint: Endpoint
@@ -139,6 +142,7 @@ class CompiledEndpoint(Struct, frozen=True):
     strict: bool = False
     task: str = CHAT_TASK
     rules: AiGateway | None = None
+    guards: Guards | None = None
 
     def pick(self, dice: float) -> Target:
         """The target for a throw of `dice`, 0 ≤ dice < 1."""
@@ -223,7 +227,7 @@ def compile_endpoint(endpoint: Endpoint, configuration: Configuration, bindings:
         bindings = bindings._replace(timeouts=_timeouts(rules.timeout_config, bindings.timeouts))
     for index, entity in enumerate(configuration.entities):
         try:
-            targets[entity.name] = _bind(endpoint.name, entity, bindings)
+            targets[entity.name] = _bind(endpoint, entity, bindings)
         except InvalidSettings as error:
             where = f"served_entities[{index}].external_model"
             problems.extend((f"{where}.{field}", what) for field, what in error.problems)
@@ -238,6 +242,7 @@ def compile_endpoint(endpoint: Endpoint, configuration: Configuration, bindings:
         strict=configuration.strict_params,
         task=configuration.task,
         rules=rules,
+        guards=None if rules is None else guards_of(rules.guardrails),
     )
 
 
@@ -256,15 +261,17 @@ def _timeouts(given: TimeLimits, general: Timeouts) -> Timeouts:
     )
 
 
-def _bind(endpoint: str, entity: ServedEntity, bindings: Bindings) -> Target:
+def _bind(endpoint: Endpoint, entity: ServedEntity, bindings: Bindings) -> Target:
     header = f"served-model-name: {entity.name}\r\n".encode()
+    number = 0 if endpoint.active is None else endpoint.active.number
+    entity_id = served_entity_id(endpoint.id, number, entity.name)
     model = entity.external_model
     if model is not None:
-        target = Target(entity.name, model.name, header, bindings.timeouts)
+        target = Target(entity.name, model.name, header, bindings.timeouts, entity_id)
         return replace(target, **_in_its_place(PROVIDERS[model.provider].bind(bindings.resolve(model))))
     assert entity.entity_name is not None
     local = bindings.local(entity.entity_name)
-    return Target(entity.name, endpoint, header, local.timeouts, local=local)
+    return Target(entity.name, endpoint.name, header, local.timeouts, entity_id, local=local)
 
 
 def _in_its_place(bound: Bound) -> dict[str, Bound]:

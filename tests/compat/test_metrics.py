@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,3 +86,55 @@ def test_only_who_may_see_an_endpoint_gets_its_figures(server: Live) -> None:
     assert server.request("GET", "/api/2.0/serving-endpoints/echo/metrics", token=None).status == 401
     missing = server.request("GET", "/api/2.0/serving-endpoints/nobody/metrics")
     assert (missing.status, missing.json()["error_code"]) == (404, "ENDPOINT_NOT_FOUND")
+
+
+def totals(server: Live) -> dict[str, float]:
+    """Every sample of the host's metrics, by its name and labels."""
+    reply = server.request("GET", "/metrics")
+    assert reply.status == 200
+    lines = [line for line in reply.body.decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_totals_are_those_of_all_workers(server: Live) -> None:
+    """Counters have the calls of every worker, also of one that was killed, and never fall."""
+    name = 'cloche_calls_total{endpoint="wordy",entity="wordy",status="2xx"}'
+    for _ in range(12):
+        assert server.ask("wordy").status == 200
+    assert server.request("POST", invocations("wordy"), {"messages": 7}).status == 400
+    server.ask("overloaded")
+    wait_until(lambda: all(totals(server).get(name) == 12 for _ in range(8)), "all calls")
+    told = totals(server)
+    assert told['cloche_calls_total{endpoint="wordy",entity="",status="4xx"}'] == 1
+    assert told['cloche_calls_total{endpoint="overloaded",entity="overloaded",status="5xx"}'] == 1
+    assert told['cloche_tokens_total{endpoint="wordy",entity="wordy",direction="input",status="2xx"}'] == 12 * 11
+    assert told['cloche_call_duration_seconds_bucket{endpoint="wordy",le="+Inf"}'] == 13
+    assert told['cloche_call_duration_seconds_count{endpoint="wordy"}'] == 13
+    assert told["cloche_resident_memory_bytes"] > 10e6
+    before = [pid for pid in pids(server) if is_alive(pid)]
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: sum(map(is_alive, pids(server))) == 2, "another worker")
+    wait_until(lambda: all(totals(server).get(name) == 12 for _ in range(8)), "the calls of the worker that was killed")
+
+
+def pids(server: Live) -> list[int]:
+    """The workers that were started so far."""
+    told = [str(entry.get("message")) for entry in server.log()]
+    return [int(each.rpartition("pid ")[2].rstrip(")")) for each in told if "worker started" in each]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and it is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_totals_are_for_administrators(server: Live) -> None:
+    """Names of endpoints are told to nobody else."""
+    assert server.request("GET", "/metrics", token=None).status == 401
+    made = server.request("POST", "/api/2.0/preview/scim/v2/ServicePrincipals", {"displayName": "scraper"}).json()
+    path = "/api/2.0/token-management/on-behalf-of/tokens"
+    lent = server.request("POST", path, {"application_id": made["applicationId"]}).json()
+    assert server.request("GET", "/metrics", token=lent["token_value"]).status == 403

@@ -108,7 +108,7 @@ def test_a_pending_version_takes_over_when_its_model_is_loaded(store: Store, mod
             assert await host.deployer.settled(["bot"]) == []
             assert host.bot.active is not None
             assert host.compiled.targets[f"on-{MODEL}"].local is host.models.handle(MODEL)
-            assert Statuses(host.models, host.publisher.current).of(host.bot).ready
+            assert Statuses(host.models, host.publisher.current, lambda _: {}).of(host.bot).ready
             with store.read() as work:
                 lines = [each.line for each in work.endpoints.build_log(host.bot.id, f"on-{MODEL}")]
             assert lines == [f"starting the engine for {MODEL}", f"the engine for {MODEL} is ready"]
@@ -132,7 +132,7 @@ def test_a_version_that_cannot_serve_leaves_the_one_before(store: Store, models:
                 "There is no model 'missing' here. `cloche models list` shows those that are."
             ]
             assert list(host.compiled.targets) == [f"on-{MODEL}"]
-            status = Statuses(host.models, host.publisher.current).of(host.bot)
+            status = Statuses(host.models, host.publisher.current, lambda _: {}).of(host.bot)
             assert status.ready
             assert status.pending[f"on-{MODEL}"] == ("DEPLOYMENT_ABORTED", "")
             assert status.pending["on-missing"][0] == "DEPLOYMENT_FAILED"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +30,9 @@ from cloche.domain.outbound import HttpCall, Origin, Receiver, Timeouts
 from cloche.engine.slots import Slots
 from cloche.gateway.admission import Admission
 from cloche.gateway.call import Call
+from cloche.gateway.counters import Counters, reserve_space
+from cloche.gateway.entities import Entities
+from cloche.gateway.governor import Lasting
 from cloche.gateway.pipeline import Ask, Gateway
 from cloche.gateway.recording import Recorder
 from cloche.providers.base import Decoder
@@ -81,23 +88,27 @@ class Outbound:
 
 
 class Client:
-    """The way back, which remembers everything that went it."""
+    """The way back, which remembers everything that went it.  `overhead`: the milliseconds that every head tells, which
+    are never the same twice and so no part of `headers`."""
 
     def __init__(self) -> None:
         self.status = 0
         self.headers = b""
+        self.overhead = -1.0
         self.body = b""
         self.wholes = self.begun = self.finished = 0
 
     def whole(self, status: int, headers: bytes, body: bytes) -> None:
         """Part of Reply."""
         self.wholes += 1
-        self.status, self.headers, self.body = status, headers, body
+        self.status, self.body = status, body
+        self._head(headers)
 
     def begin(self, headers: bytes) -> None:
         """Part of Reply."""
         self.begun += 1
-        self.status, self.headers = 200, headers
+        self.status = 200
+        self._head(headers)
 
     def send(self, data: bytes) -> None:
         """Part of Reply."""
@@ -108,6 +119,12 @@ class Client:
     def finish(self) -> None:
         """Part of Reply."""
         self.finished += 1
+
+    def _head(self, headers: bytes) -> None:
+        told, _, self.headers = headers.partition(b"\r\n")
+        name, _, value = told.partition(b": ")
+        assert name == b"cloche-overhead-ms"
+        self.overhead = float(value)
 
     @property
     def json(self) -> Any:
@@ -207,17 +224,30 @@ def _no_model(name: str) -> LocalModel:
     raise AssertionError(f"nobody serves {name} here")
 
 
+def fresh_counters(slots: int = 64, now: Callable[[], float] = time.time) -> Counters:
+    """A table of counters in a file that nobody else has and that is gone with the table."""
+    with tempfile.TemporaryFile() as file:
+        reserve_space(file.fileno(), slots)
+        descriptor = os.dup(file.fileno())
+    made = Counters(descriptor, slots, now)
+    weakref.finalize(made, os.close, descriptor)
+    return made
+
+
 class World:
     """A gateway with two endpoints: `chat` is split between two providers, `local` runs on an engine."""
 
-    def __init__(self, *, parallel: int = 2, queue: int = 4) -> None:
+    def __init__(self, *, parallel: int = 2, queue: int = 4, now: Callable[[], float] = time.time) -> None:
         self.calls: list[Outbound] = []
         self.records: list[CallRecord] = []
         self.clock = Clock()
         self.slots = Slots(parallel, queue, 30.0, self.clock)
         self.engine = Engine(self.slots)
         self.snapshot = Slot(self._compiled({"local": self.engine}))
-        self.gateway = Gateway(self.snapshot, Admission(TOKEN_KEY), self._send, Recorder(self.records.append))
+        self.counters = fresh_counters(now=now)
+        self.lasting = Lasting(self.counters, Entities())
+        record = Recorder(self.records.append)
+        self.gateway = Gateway(self.snapshot, Admission(TOKEN_KEY), self._send, record, self.lasting)
 
     def _compiled(self, models: Mapping[str, LocalModel]) -> Snapshot:
         split = Configuration(

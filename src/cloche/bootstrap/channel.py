@@ -14,6 +14,7 @@ import msgspec
 
 from cloche.domain.errors import LimitExceeded, NotReady, Problem
 from cloche.gateway.remote_model import EngineNews
+from cloche.wire.exposition import Totals
 from cloche.wire.metrics import Minute, Usage
 
 _LINE_LIMIT = 64 * 1024 * 1024
@@ -50,10 +51,12 @@ class Refused(msgspec.Struct, tag=True):
 
 
 class Elsewhere(msgspec.Struct, tag=True):
-    """To a worker, every second: the figures of all other workers together, and what cloche takes of this host."""
+    """To a worker, every second: the figures and totals of all other workers together, and what cloche takes of
+    this host."""
 
     minutes: dict[str, Minute]
     usage: Usage | None
+    totals: Totals
 
 
 class Said(msgspec.Struct, tag=True):
@@ -101,9 +104,10 @@ class AskLog(msgspec.Struct, tag=True):
 
 
 class Counted(msgspec.Struct, tag=True):
-    """To the host, every second, also as a sign of life: this worker's figures, by endpoint id."""
+    """To the host, every second, also as a sign of life: this worker's figures, by endpoint id, and totals."""
 
     minutes: dict[str, Minute]
+    totals: Totals
 
 
 ToWorker = Engines | Turn | Refused | Elsewhere | Said

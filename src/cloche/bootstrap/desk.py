@@ -27,6 +27,10 @@ class EngineNewsRoom:
         """How every model is now."""
         return {name: self._of(name) for name in sorted({*self._engines.residents, *self._names()})}
 
+    def lines(self) -> dict[str, tuple[int, int]]:
+        """How many calls run and how many wait at each engine."""
+        return {name: (each.slots.running, each.slots.waiting) for name, each in self._engines.residents.items()}
+
     def _of(self, name: str) -> EngineNews:
         resident, handle = self._engines.resident(name), self.models.handle(name)
         refusal = None

@@ -9,11 +9,13 @@ import time
 from collections.abc import AsyncIterator
 
 from cloche.bootstrap.plan import CannotStart, Plan
+from cloche.bootstrap.repeating import repeat
 from cloche.control.configuration import Configurations
 from cloche.control.declared import InvalidConfiguration
 from cloche.control.deploy import Deployer
 from cloche.control.endpoints import Endpoints
 from cloche.control.publish import Publisher
+from cloche.control.usage import Usages
 from cloche.domain.access import ADMIN, ADMIN_ID, ADMINS_ID, Caller, Principal
 from cloche.domain.errors import InvalidFields, Problem
 from cloche.engine.host import EngineHost
@@ -23,6 +25,7 @@ AT_START = Caller(Principal(ADMIN_ID, ADMIN, admin=True, may_create=True, groups
 """Who makes the changes that the settings ask for."""
 
 APPLY_AGAIN_SECONDS = 2.0
+DAY_SECONDS = 86_400
 log = logging.getLogger("cloche")
 
 
@@ -46,6 +49,10 @@ async def hosting(plan: Plan, publisher: Publisher, engines: EngineHost) -> Asyn
     deployer = Deployer(publisher, Endpoints(publisher, now_ms, plan.model_problem), engines, now_ms)
     background = [] if await _applied(plan, publisher) else [asyncio.create_task(_apply_later(plan, publisher))]
     background.append(asyncio.create_task(deployer.run(), name="deployer"))
+    days = plan.settings.usage_retention_days
+    if days is not None:
+        usages = Usages(publisher.store, publisher.current)
+        background.append(asyncio.create_task(repeat(DAY_SECONDS, "forgetting usage", lambda: _forget(usages, days))))
     try:
         obstacles = await deployer.settled(endpoint.name for endpoint in plan.endpoints)
         if obstacles:
@@ -79,6 +86,14 @@ async def _apply_later(plan: Plan, publisher: Publisher) -> None:
         except (Problem, InvalidConfiguration) as problem:
             log.error("what is declared for this start cannot be applied: %s", problem)
         return
+
+
+async def _forget(usages: Usages, days: int) -> None:
+    """Forget what is too old; tomorrow, if the database does not answer."""
+    with contextlib.suppress(StoreUnreachable):
+        forgotten = await asyncio.to_thread(usages.prune, now_ms() - days * DAY_SECONDS * 1000)
+        if forgotten:
+            log.info("%d rows of usage are older than %d days and forgotten", forgotten, days)
 
 
 def _apply(plan: Plan, publisher: Publisher) -> None:

@@ -30,6 +30,8 @@ from cloche.bootstrap.channel import (
 from cloche.domain.outbound import Timeouts
 from cloche.gateway.figures import HostFigures
 from cloche.gateway.remote_model import RemoteModels
+from cloche.gateway.totals import HostTotals
+from cloche.wire.exposition import Totals
 from cloche.wire.metrics import Minute
 
 FIGURES_SECONDS = 1.0
@@ -81,15 +83,15 @@ class HostLink:
         """A revision is in force here.  From any thread."""
         self._loop.call_soon_threadsafe(self._line.send, Published(revision))
 
-    async def tell_figures(self, minutes: Callable[[], Mapping[str, Minute]]) -> None:
+    async def tell_figures(self, minutes: Callable[[], Mapping[str, Minute]], totals: Callable[[], Totals]) -> None:
         """Tell the host every second what happened here, for ever."""
         while True:
-            self._line.send_again(Counted(dict(minutes())))
+            self._line.send_again(Counted(dict(minutes()), totals()))
             await asyncio.sleep(FIGURES_SECONDS)
 
     # ---------------------------------------------------------------- from the host
 
-    async def listen(self, figures: HostFigures, on_models_changed: Callable[[], None]) -> None:
+    async def listen(self, figures: HostFigures, totals: HostTotals, on_models_changed: Callable[[], None]) -> None:
         """Pass on what the host says, until it is gone.  `on_models_changed`: what is bound to them must be anew."""
         async for message in self._line.to_worker():
             match message:
@@ -101,8 +103,8 @@ class HostLink:
                     if self.models.tell(news):
                         on_models_changed()
                     self.told.set()
-                case Elsewhere(minutes, usage):
-                    figures.elsewhere, figures.usage = minutes, usage
+                case Elsewhere(minutes, usage, elsewhere):
+                    figures.elsewhere, figures.usage, totals.elsewhere = minutes, usage, elsewhere
                 case Said(number, text):
                     asked = self._logs.pop(number, None)
                     if asked is not None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import hashlib
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from cloche.bootstrap.host import now_ms
 from cloche.bootstrap.plan import Plan
+from cloche.bootstrap.usage import resident_bytes
+from cloche.bootstrap.usage_writer import SPOOL, UsageWriter
 from cloche.control.audit import Audit
 from cloche.control.compiling import Compiler
 from cloche.control.configuration import Configurations
@@ -25,15 +26,21 @@ from cloche.control.publish import Publisher
 from cloche.control.secret_scopes import SecretScopes
 from cloche.control.status import Statuses
 from cloche.control.tokens import Tokens
+from cloche.control.usage import Usages, workspace_id
 from cloche.control.versions import Versions
 from cloche.domain.outbound import Send
 from cloche.domain.state import State
 from cloche.gateway.admission import Admission
+from cloche.gateway.counters import Counters
 from cloche.gateway.credentials import Credentials, HostAccess
+from cloche.gateway.entities import Entities
 from cloche.gateway.figures import Figures, HostFigures
+from cloche.gateway.governor import Lasting
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.probe import Prober
 from cloche.gateway.recording import Recorder
+from cloche.gateway.totals import HostTotals
+from cloche.gateway.tracking import Ledger
 from cloche.http.app import App
 from cloche.http.asgi_chat import AsgiChat
 from cloche.http.context import Context
@@ -42,6 +49,7 @@ from cloche.http.shared import Lane
 from cloche.settings import environment
 from cloche.snapshot import LocalModels, Slot, Snapshot
 from cloche.store.database import Store
+from cloche.store.usage_spool import UsageSpool
 from cloche.telemetry import CallLog, CallRecord, call_lines
 from cloche.upstream.client import Upstream
 
@@ -60,6 +68,12 @@ class Serving:
         self.tokens = Tokens(self.publisher, now_ms)
         self._counted = Figures(self._slot)
         self.figures = HostFigures(self._counted)
+        self.totals = HostTotals(self._slot)
+        self._usages = Usages(store, self._slot.current)
+        self._ledger = Ledger(self._slot)
+        self._entities = Entities(plan.settings.workers)
+        self.figures.circuits = self._entities.circuits
+        self.publisher.published.append(self._entities.keep_only)
 
     @contextlib.asynccontextmanager
     async def following(self, keep: Callable[[State], None] | None = None) -> AsyncIterator[None]:
@@ -76,31 +90,49 @@ class Serving:
         """Serve until a signal comes; `on_started` is awaited once connections are taken."""
         call_log = CallLog(sys.stderr.buffer, asyncio.get_running_loop())
         upstream = Upstream(self._plan.upstream)
+        counters = Counters.of_home(self._plan.settings.home)
+        writer = UsageWriter(self._ledger, self._usages, self._store, UsageSpool(self._plan.settings.home / SPOOL))
+        self.totals.counters = lambda: {
+            "cloche_usage_rows_lost_total": writer.lost,
+            "cloche_log_lines_lost_total": call_log.lost,
+        }
+        self.totals.gauges = lambda: {
+            "cloche_upstream_calls": upstream.active,
+            "cloche_upstream_idle_connections": upstream.idle,
+            "cloche_usage_rows_waiting": len(self._ledger),
+            "cloche_resident_memory_bytes": resident_bytes(),
+        }
+        writer.start()
         try:
-            server = self._server(self._sender(upstream), call_log)
+            server = self._server(self._sender(upstream), call_log, counters)
             # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
             gc.collect()
             gc.freeze()
             await server.run_on(listener, on_started)
         finally:
             await upstream.close()
+            await asyncio.to_thread(writer.stop)
             call_log.close()
+            counters.close()
 
     def _sender(self, upstream: Upstream) -> Send:
         """How calls are begun: with the credentials that they need."""
         host = HostAccess(environment() if self._plan.settings.allow_host_credentials else None)
         return Credentials(upstream.send, host).send
 
-    def _server(self, send: Send, call_log: CallLog) -> Server:
+    def _server(self, send: Send, call_log: CallLog, counters: Counters) -> Server:
         settings = self._plan.settings
         lines = call_lines(settings.log_format)
-        note = self._counted.note
+        note, add_up = self._counted.note, self.totals.note
 
         def record(call: CallRecord) -> None:
             note(call)
+            add_up(call)
             call_log.record(lines(call))
 
-        gateway = Gateway(self._slot, self.admission, send, Recorder(record))
+        gateway = Gateway(
+            self._slot, self.admission, send, Recorder(record, self._ledger), Lasting(counters, self._entities)
+        )
         self.figures.running = gateway.running
         app = App(self._context(send), AsgiChat(gateway, settings.max_body), record)
         lane = Lane(gateway, record, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
@@ -118,13 +150,15 @@ class Serving:
             publisher=publisher,
             admission=self.admission,
             tokens=self.tokens,
-            status=Statuses(self._models, publisher.current).of,
+            status=Statuses(self._models, publisher.current, self.figures.circuits_of).of,
             models=self._models,
-            workspace_id=_workspace_id(self._store.key),
+            workspace_id=workspace_id(self._store.key),
             secret_scopes=SecretScopes(publisher, now_ms),
             master_key=MasterKey(publisher, now_ms),
             audit=Audit(self._store),
+            usages=self._usages,
             figures=self.figures,
+            totals=self.totals,
             people=People(publisher, now_ms),
             oauth=OAuth(publisher, now_ms),
             permissions=Permissions(publisher, now_ms),
@@ -134,8 +168,3 @@ class Serving:
             configurations=Configurations(publisher, now_ms, self._plan.model_problem),
             probe=Prober(send, asyncio.get_running_loop()),
         )
-
-
-def _workspace_id(key: bytes) -> str:
-    """The number that clients see as the workspace's: the same for the same installation."""
-    return str(10**15 + int.from_bytes(hashlib.blake2b(b"workspace", key=key, digest_size=6).digest()))

@@ -75,7 +75,9 @@ async def _in_one_process(plan: Plan, store: Store, listener: socket.socket) -> 
         _welcome(plan, listener, await _admin_token(plan, serving))
 
     engines = engine_host(plan)
-    serving = Serving(plan, store, EngineModels(engines, plan.settings.max_tokens_default))
+    models = EngineModels(engines, plan.settings.max_tokens_default)
+    serving = Serving(plan, store, models)
+    serving.totals.lines = EngineNewsRoom(engines, models, tuple).lines
     meter = UsageMeter()
 
     async def measure() -> None:

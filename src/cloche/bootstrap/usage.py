@@ -57,6 +57,14 @@ class UsageMeter:
         return Usage(min(cpu, 100.0), memory)
 
 
+def resident_bytes() -> int:
+    """The memory of this process alone; 0 where the system does not tell."""
+    try:
+        return int((_PROC / "self" / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
 def _below(root: int) -> Iterator[_Process]:
     """A process and all its descendants."""
     children: dict[int, list[_Process]] = {}

@@ -62,9 +62,9 @@ async def _serve(plan: Plan, store: Store, listener: socket.socket, channel: soc
         link.accepting()
 
     serving.publisher.published.append(lambda snapshot: link.published(snapshot.revision))
-    listening = asyncio.create_task(link.listen(serving.figures, recompile))
+    listening = asyncio.create_task(link.listen(serving.figures, serving.totals, recompile))
     listening.add_done_callback(_end)
-    telling = asyncio.create_task(link.tell_figures(serving.figures.own))
+    telling = asyncio.create_task(link.tell_figures(serving.figures.own, serving.totals.own))
     try:
         await link.told.wait()
         await asyncio.to_thread(come_up, serving.publisher, plan.settings)

@@ -24,6 +24,7 @@ from cloche.bootstrap.repeating import repeat
 from cloche.bootstrap.usage import MEASURE_SECONDS, UsageMeter
 from cloche.domain.errors import OurFault
 from cloche.gateway.figures import together
+from cloche.wire.exposition import Totals, all_together
 from cloche.wire.metrics import Minute, Usage
 
 NEWS_SECONDS = 0.1
@@ -47,13 +48,14 @@ class WorkerFailed(OurFault):
 
 
 class Worker:
-    """One process.  `minutes`: its figures, and `revision`: what is in force in it, as it last told them."""
+    """One process.  `minutes`, `totals`: its figures, and `revision`: what is in force in it, as it last told them."""
 
     def __init__(self, process: Process, line: Line, room: EngineNewsRoom) -> None:
         self.pid = process.pid
         self.line = line
         self.desk = Desk(room, line.send)
         self.minutes: Mapping[str, Minute] = {}
+        self.totals = Totals()
         self.revision = 0
         self._process = process
         self._heard_at = time.monotonic()
@@ -106,8 +108,8 @@ class Worker:
     def _take(self, message: ToHost, started: asyncio.Future[None]) -> None:
         self._heard_at = time.monotonic()
         match message:
-            case Counted(minutes):
-                self.minutes = minutes
+            case Counted(minutes, totals):
+                self.minutes, self.totals = minutes, totals
             case Published(revision):
                 self.revision = revision
             case Accepting():
@@ -128,6 +130,7 @@ class Workers:
         self._living: set[Worker] = set()
         self._meter = UsageMeter()
         self._usage: Usage | None = None
+        self._ended = Totals()  # what workers have counted that are gone
         self._stopping = asyncio.Event()
         self._signals = 0
 
@@ -207,6 +210,7 @@ class Workers:
             return f"(pid {worker.pid}) {await worker.listen(started)}"
         finally:
             self._living.discard(worker)
+            self._ended = all_together((self._ended, worker.totals.counted()))
 
     async def _end_all(self, keepers: Collection[asyncio.Task[None]]) -> None:
         """Let the workers drain, and kill those that take too long."""
@@ -228,7 +232,9 @@ class Workers:
         self._usage = await asyncio.to_thread(self._meter.measure)
 
     async def _tell_figures(self) -> None:
+        lines = self._room.lines()
         for worker in self._living:
             worker.check_alive()
-            others = (each.minutes for each in self._living if each is not worker)
-            worker.line.send_again(Elsewhere(together(others), self._usage))
+            others = [each for each in self._living if each is not worker]
+            totals = all_together((self._ended, Totals(lines=lines), *(each.totals for each in others)))
+            worker.line.send_again(Elsewhere(together(each.minutes for each in others), self._usage, totals))

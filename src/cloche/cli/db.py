@@ -13,6 +13,7 @@ from cloche.cli import exits, output
 from cloche.cli.exits import Failure, problems_as_failures
 from cloche.settings import Settings
 
+_DAY_MS = 86_400_000
 _USE_PG_DUMP = (
     "database_url names a PostgreSQL database, which has its own tools: "
     "copy it with pg_dump, put the copy back with pg_restore, and keep the master key with it"
@@ -27,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("backup", epilog="Example: cloche db backup ./cloche-monday.db")(backup)
     group.command("restore", epilog="Example: cloche db restore ./cloche-monday.db")(restore)
     group.command("check", epilog="Example: cloche db check")(check)
+    group.command("prune-usage", epilog="Example: cloche db prune-usage --older-than 90")(prune_usage)
     app.add_typer(group, name="db")
 
 
@@ -65,6 +67,18 @@ def check() -> None:
     if found:
         raise typer.Exit(exits.ERROR)
     output.note("the database is sound")
+
+
+def prune_usage(
+    older_than: Annotated[int, typer.Option(help="Days.", min=1, max=36_500, show_default=False)],
+) -> None:
+    """Forget the rows of usage that are older than so many days, while the server runs or not."""
+    told = settings.load({}, settings.environment()).settings
+    from cloche.control import usage
+
+    with problems_as_failures():
+        pruned = usage.prune(told, time.time_ns() // 1_000_000 - older_than * _DAY_MS)
+    output.note(f"{pruned} rows of usage are forgotten")
 
 
 def _settings_of_a_file() -> Settings:

@@ -16,6 +16,7 @@ from cloche.cli import (
     doctor,
     endpoint,
     exits,
+    guardrail,
     models,
     people,
     permission,
@@ -24,6 +25,7 @@ from cloche.cli import (
     secret,
     serve,
     token,
+    usage,
 )
 from cloche.cli.exits import Failure
 from cloche.settings import SettingsError
@@ -60,11 +62,13 @@ def app() -> typer.Typer:
     endpoint.add_to(root)
     models.add_to(root)
     provider.add_to(root)
+    guardrail.add_to(root)
     token.add_to(root)
     people.add_to(root)
     permission.add_to(root)
     secret.add_to(root)
     audit.add_to(root)
+    usage.add_to(root)
     db.add_to(root)
     return root
 

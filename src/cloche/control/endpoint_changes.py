@@ -17,8 +17,10 @@ from msgspec.structs import replace
 from cloche.control.auditing import note
 from cloche.control.publish import Publisher
 from cloche.control.secrets import check_destinations, check_readable, forget_unused, keep_plaintext
+from cloche.control.usage import note_entities
 from cloche.domain import rollout
 from cloche.domain.access import Caller, Level
+from cloche.domain.ai_gateway import NOT_ENFORCED
 from cloche.domain.endpoint import (
     MAX_ENDPOINTS,
     Configuration,
@@ -137,6 +139,7 @@ class EndpointChanges:
 
     def remove(self, work: Work, caller: Caller, endpoint: Endpoint) -> None:
         """Forget an endpoint with its versions and what was kept for it."""
+        note_entities(work, endpoint, self._publisher.store.key, deleted_at=self._now_ms())
         work.endpoints.remove(endpoint.id)
         forget_unused(work, endpoint.id)
         note(work, caller, "endpoint.delete", endpoint.name, self._now_ms(), before=create_body(endpoint))
@@ -164,6 +167,8 @@ class EndpointChanges:
             changed = rollout.activate(changed, now)
         work.endpoints.add_version(endpoint.id, version)
         work.endpoints.put(changed)
+        if changed.active is version:
+            note_entities(work, changed, self._publisher.store.key)
         return changed
 
     def _check(self, work: Work, endpoint: Endpoint, version: Version) -> None:
@@ -191,6 +196,6 @@ def _refuse(problems: Iterable[tuple[str, str]]) -> None:
 
 
 def _warn(endpoint: Endpoint) -> None:
-    rules = ", ".join(sorted(endpoint.properties.ai_gateway or ()))
+    rules = ", ".join(sorted(set(NOT_ENFORCED).intersection(endpoint.properties.ai_gateway or ())))
     if rules:
         log.warning("endpoint '%s': this version keeps and does not enforce ai_gateway: %s", endpoint.name, rules)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from cloche.control.auditing import note
 from cloche.control.endpoint_changes import CONFIG, EndpointChanges, Rehearsal, change, named, told_at
 from cloche.control.publish import Publisher
+from cloche.control.usage import note_entities
 from cloche.domain import rollout
 from cloche.domain.access import Caller
 from cloche.domain.endpoint import Configuration, Declaration, Endpoint, Properties, Update
@@ -96,6 +97,7 @@ class Endpoints:
         with self._publisher.change() as work:
             endpoint = rollout.activate(_pending(work, endpoint_id, number), self._now_ms())
             work.endpoints.put(endpoint)
+            note_entities(work, endpoint, self._publisher.store.key)
             return endpoint
 
     def fail(self, endpoint_id: str, number: int, reason: str) -> Endpoint:

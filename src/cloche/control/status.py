@@ -5,7 +5,7 @@ Must not know where the engines are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cloche.domain.endpoint import Endpoint, ServedEntity, Update, Version
 from cloche.snapshot import LocalModels, Snapshot
@@ -13,11 +13,15 @@ from cloche.wire.serving import Deployment, EndpointStatus
 
 
 class Statuses:
-    """`models`: of this host.  `current`: the snapshot in force."""
+    """`models`: of this host.  `current`: the snapshot in force.  `circuits`: how the circuit breakers of an endpoint's
+    entities are, by its id."""
 
-    def __init__(self, models: LocalModels, current: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self, models: LocalModels, current: Callable[[], Snapshot], circuits: Callable[[str], Mapping[str, str]]
+    ) -> None:
         self._models = models
         self._current = current
+        self._circuits = circuits
 
     def of(self, endpoint: Endpoint) -> EndpointStatus:
         """Whether an endpoint can serve, and how each of its entities is doing."""
@@ -26,7 +30,7 @@ class Statuses:
         # While the engines of a new version are loaded here, the one before serves.
         stands_in = compiled is not None and compiled.outdated
         ready = bool(active) and (stands_in or all(state == "DEPLOYMENT_READY" for state, _ in active.values()))
-        return EndpointStatus(ready, active, self._pending(endpoint))
+        return EndpointStatus(ready, active, self._pending(endpoint), self._circuits(endpoint.id))
 
     def _deployments(self, version: Version) -> dict[str, tuple[Deployment, str]]:
         return {entity.name: self._deployment(entity) for entity in version.configuration.entities}

@@ -16,7 +16,7 @@ Seconds = Annotated[float, Meta(ge=0.1, le=86_400)]
 
 
 class UsageTracking(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """Whether tokens are counted."""
+    """Whether calls are counted in the usage tables."""
 
     enabled: bool | None = None
 
@@ -104,6 +104,22 @@ class Concurrency(Struct, omit_defaults=True, forbid_unknown_fields=True):
     queue_seconds: Seconds = 30.0
 
 
+class Hedging(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """After how long another entity is asked too, because the first has sent nothing yet."""
+
+    delay_seconds: Annotated[float, Meta(ge=0.01, le=600)]
+
+
+class Routing(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """How the first entity of a call is chosen among those that have a share of the traffic.
+
+    `sticky_by`: what the calls have in common that go to the same entity as long as the shares stay.
+    """
+
+    strategy: Literal["traffic", "least_busy", "latency"] = "traffic"
+    sticky_by: Literal["user", "conversation"] | None = None
+
+
 class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
     """The gateway rules: PUT …/ai-gateway takes all of them, and those that are not given end.
 
@@ -119,8 +135,19 @@ class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
     timeout_config: TimeLimits | None = None
     circuit_breaker_config: CircuitBreaker | None = None
     concurrency_config: Concurrency | None = None
+    hedging_config: Hedging | None = None
+    routing_config: Routing | None = None
 
     @property
     def falls_back(self) -> bool:
         """Whether other entities are tried when one fails."""
         return self.fallback_config is not None and self.fallback_config.enabled
+
+    @property
+    def tracks_usage(self) -> bool:
+        """Whether its calls are counted in the usage tables."""
+        return self.usage_tracking_config is not None and bool(self.usage_tracking_config.enabled)
+
+
+NOT_ENFORCED = ("inference_table_config",)
+"""Rules that are kept and shown, and that nothing is done about yet."""

@@ -149,7 +149,7 @@ class RequestTimeout(CallerFault):
 
 
 class LimitExceeded(CallerFault):
-    """Too many calls at once; `retry_after` says when there will be room."""
+    """Too many calls at once or in one minute; `retry_after` says when there will be room."""
 
     status = 429
     code = "REQUEST_LIMIT_EXCEEDED"

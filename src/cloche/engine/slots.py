@@ -1,4 +1,5 @@
-"""The waiting line in front of one engine: so many calls run, so many wait, the rest are told when to return.
+"""The waiting line in front of one engine or served entity: so many calls run, so many wait, the rest are told when to
+return.
 
 An engine that is given more calls than it has slots queues them itself, but there nobody can see how long a call has
 waited or take it out again.  Calls come in as callbacks, so that a call that need not wait costs no task.  This file
@@ -91,6 +92,11 @@ class Slots:
         self._line[ticket] = None
         ticket._timer = self._clock.call_later(self._queue_seconds, lambda: self._overdue(ticket))
         return ticket
+
+    def resize(self, parallel: int, queue_limit: int, queue_seconds: float) -> None:
+        """So many from now on.  Whoever runs goes on, and whoever waits has the time that it was promised."""
+        self.parallel, self.queue_limit, self._queue_seconds = parallel, queue_limit, queue_seconds
+        self._admit()
 
     def _run(self, ticket: Ticket) -> None:
         self.running += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -27,7 +28,9 @@ from cloche.domain.errors import (
 from cloche.domain.outbound import Send
 from cloche.gateway import asking
 from cloche.gateway.asking import Request
+from cloche.gateway.breakers import is_well
 from cloche.gateway.call import Call
+from cloche.gateway.entities import Standing, Visit
 from cloche.snapshot import Target
 
 _PASSING = (ProviderBusy, ProviderUnavailable, ProviderUnreachable, ProviderBroken)
@@ -39,38 +42,75 @@ _CALLERS = (CallerFault, ProviderRefused)
 MAX_WAIT = 60.0
 """Seconds that a provider may ask to be left alone for before another is asked, or the call fails."""
 
-_SHORTEST = 0.1
+SHORTEST = 0.1
 """Seconds without which an attempt is not begun."""
 
 
 class Attempts:
-    """The attempts of one call.  It is the call's Governed, and its Source between two attempts."""
+    """The attempts of one call.  It is the call's Governed, and its Source while nothing is under way.
 
-    __slots__ = ("_at", "_call", "_request", "_retries", "_rules", "_send", "_targets", "_timer", "_told")
+    `standings`: of the targets whose rules need them, by name.  `told`: the attempts that have
+    failed, each with its code.
+    """
 
-    def __init__(self, call: Call, request: Request, rules: AiGateway, targets: tuple[Target, ...]) -> None:
+    __slots__ = (
+        "_at",
+        "_call",
+        "_request",
+        "_retries",
+        "_rules",
+        "_send",
+        "_standings",
+        "_targets",
+        "_timer",
+        "_visit",
+        "told",
+    )
+
+    def __init__(
+        self,
+        call: Call,
+        request: Request,
+        rules: AiGateway,
+        targets: tuple[Target, ...],
+        standings: Mapping[str, Standing],
+    ) -> None:
         self._call = call
         self._request = request
         self._rules = rules
         self._targets = targets if rules.falls_back else targets[:1]
+        self._standings = standings
         self._at = 0  # of the targets
         self._retries = 0  # of this target
-        self._told: list[str] = []
+        self.told: list[str] = []
         self._timer: asyncio.Handle | None = None
+        self._visit: Visit | None = None
 
     def start(self, send: Send) -> None:
         """Make the first attempt.  A Problem if the target cannot be asked that: then it is the call's."""
         self._send = send
         self._call.governed = self
-        asking.ask(self._call, self._request, self._targets[0], send)
+        target = self._targets[0]
+        if self._enter(target):
+            asking.ask(self._call, self._request, target, send)
+
+    @property
+    def position(self) -> int:
+        """Which of the targets is asked, or will be next."""
+        return self._at
+
+    def leave_out(self, target: Target) -> None:
+        """Somebody else asks that one, which comes later in the list."""
+        self._targets = tuple(each for each in self._targets if each is not target)
 
     # ---------------------------------------------------------------- Governed
 
     def recover(self, problem: Problem) -> bool:
         """Ask again, or somebody else, if that may help."""
+        self._leave(is_well(problem))
         target = self._targets[self._at]
-        self._told.append(f"{target.entity}={problem.code}")
-        self._call.attempts = ", ".join(self._told) if len(self._told) > 1 else ""
+        self.told.append(f"{target.entity}={problem.code}")
+        self._call.attempts = ", ".join(self.told) if len(self.told) > 1 else ""
         repeated = isinstance(problem, _CALLERS) and not isinstance(problem, LimitExceeded)
         delay = None if repeated else self._next(problem)
         if delay is None:
@@ -82,6 +122,11 @@ class Attempts:
 
     def ended(self) -> None:
         """Nothing is waited for any more."""
+        call = self._call
+        if call.outcome == "ok":
+            self._leave(well=True)
+        else:
+            self._leave(None if call.problem is None else is_well(call.problem))
         self.cancel()
 
     # ---------------------------------------------------------------- Source
@@ -93,10 +138,11 @@ class Attempts:
         """Nothing was paused."""
 
     def cancel(self) -> None:
-        """Nobody wants another attempt."""
+        """Nobody wants another attempt, nor waits for a place."""
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
+        self._leave(well=None)
 
     # ---------------------------------------------------------------- the next attempt
 
@@ -104,31 +150,63 @@ class Attempts:
         """Seconds until the next attempt, whose target is chosen; None if there is none."""
         left = self._seconds_left()
         retries = self._rules.retry_config
-        if retries is not None and self._retries < retries.max_retries and isinstance(problem, _PASSING):
+        may_retry = isinstance(problem, _PASSING) and self._is_open_to(self._targets[self._at])
+        if retries is not None and self._retries < retries.max_retries and may_retry:
             wait = problem.retry_after
             if wait is None:
                 # Between a half and the whole of it, lest all that failed together come back together.
                 wait_seconds = retries.backoff_seconds * (1 << self._retries) * random.uniform(0.5, 1)  # noqa: S311
             else:
                 wait_seconds = float(wait)
-            if wait_seconds <= min(MAX_WAIT, left - _SHORTEST):
+            if wait_seconds <= min(MAX_WAIT, left - SHORTEST):
                 self._retries += 1
                 return wait_seconds
-        if self._at + 1 < len(self._targets) and left > _SHORTEST:
-            self._at += 1
-            self._retries = 0
-            return 0.0
+        for at in range(self._at + 1, len(self._targets)):
+            if left > SHORTEST and self._is_open_to(self._targets[at]):
+                self._at, self._retries = at, 0
+                return 0.0
         return None
+
+    def _is_open_to(self, target: Target) -> bool:
+        standing = self._standings.get(target.entity)
+        return standing is None or standing.shut_for(time.perf_counter()) <= 0
 
     def _again(self) -> None:
         self._timer = None
-        target = self._targets[self._at]
-        timeouts = replace(target.timeouts, total=max(_SHORTEST, self._seconds_left()))
         try:
-            self._call.attempts = ", ".join((*self._told, target.entity))
-            asking.ask(self._call, self._request, replace(target, timeouts=timeouts), self._send)
+            if self._enter(self._targets[self._at]):
+                self._ask()
         except Problem as problem:
             self._call.fail(problem)
+
+    def _enter(self, target: Target) -> bool:
+        """Whether the target may be asked now.  A Problem if it may not be asked."""
+        standing = self._standings.get(target.entity)
+        if standing is None:
+            return True
+        self._call.target, self._call.source = target, self
+        self._visit = Visit(standing, self._call, self._after_waiting, self._call.fail)
+        return not self._visit.waits
+
+    def _after_waiting(self) -> None:
+        try:
+            self._ask()
+        except Problem as problem:
+            self._call.fail(problem)
+
+    def _ask(self) -> None:
+        """Ask the target that is next, within the time that is left."""
+        target = self._targets[self._at]
+        timeouts = replace(target.timeouts, total=max(SHORTEST, self._seconds_left()))
+        if self.told:
+            self._call.attempts = ", ".join((*self.told, target.entity))
+        asking.ask(self._call, self._request, replace(target, timeouts=timeouts), self._send)
+
+    def _leave(self, well: bool | None) -> None:
+        """The attempt under way, if there is one, is over."""
+        visit, self._visit = self._visit, None
+        if visit is not None:
+            visit.end(well, self._call.first_byte_at)
 
     def _seconds_left(self) -> float:
         """Of the time that the whole call may take."""

@@ -55,6 +55,10 @@ class EmbeddingRun:
 
     # ---------------------------------------------------------------- from the exchanges
 
+    def heard(self) -> None:
+        """All of a part has come."""
+        self._call.heard()
+
     def answered(self, number: int, body: bytes) -> None:
         """The answer to one call.  Raises what decoding it raises."""
         del self._exchanges[number]
@@ -105,6 +109,7 @@ class _Part(Collecting):
 
     def on_end(self) -> None:
         """The provider has said all."""
+        self._run.heard()
         body = self._body()
         try:
             if self._status != 200:

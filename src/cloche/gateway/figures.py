@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
+from cloche.gateway.breakers import Circuit
 from cloche.snapshot import Slot
 from cloche.telemetry import CallRecord
 from cloche.wire.metrics import BUCKETS, Minute, Usage
@@ -87,22 +88,32 @@ class HostFigures:
     """The figures of all processes of this host: this one's, and what was last heard of the others.
 
     `running`: tells the calls under way in this process, by endpoint name; there are none before there is a gateway.
-    `elsewhere`: of the other processes, by endpoint id.  `usage`: None where the system does not tell.
+    `circuits`: how its circuit breakers are, by endpoint id and entity.  `elsewhere`: of the other processes, by
+    endpoint id.  `usage`: None where the system does not tell.
     """
 
     def __init__(self, own: Figures) -> None:
         self._own = own
         self.running: Callable[[], Mapping[str, int]] = dict
+        self.circuits: Callable[[], Mapping[str, Mapping[str, Circuit]]] = dict
         self.elsewhere: Mapping[str, Minute] = {}
         self.usage: Usage | None = None
 
     def own(self) -> dict[str, Minute]:
         """This process's alone, by endpoint id."""
-        return self._own.minutes(self.running())
+        minutes = self._own.minutes(self.running())
+        for endpoint_id, circuits in self.circuits().items():
+            minutes[endpoint_id] = minutes.get(endpoint_id, Minute()).plus(Minute(circuits=circuits))
+        return minutes
 
     def of(self, endpoint_id: str) -> Minute:
         """An endpoint's, over all processes."""
         return self.own().get(endpoint_id, Minute()).plus(self.elsewhere.get(endpoint_id, Minute()))
+
+    def circuits_of(self, endpoint_id: str) -> Mapping[str, str]:
+        """How an endpoint's circuit breakers are, by entity, over all processes."""
+        here = Minute(circuits=self.circuits().get(endpoint_id, {}))
+        return here.plus(self.elsewhere.get(endpoint_id, Minute())).circuits
 
 
 def together(processes: Iterable[Mapping[str, Minute]]) -> dict[str, Minute]:

@@ -62,7 +62,7 @@ class ForeignRun(Run):
         self._finished += 1
         complete = self._finished == self._expected
         self._answering.take_last(last, complete=complete)
-        if not complete:
+        if not complete and not self._call.ended:
             self._ask()
 
     def answered(self, body: bytes) -> None:
@@ -98,6 +98,7 @@ class _Whole(Collecting):
 
     def on_end(self) -> None:
         """The provider has said all."""
+        self._run.heard()
         body = self._body()
         try:
             if self._status != 200:

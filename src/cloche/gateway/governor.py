@@ -7,25 +7,57 @@ never comes by.  Must not know how a rule is written.
 from __future__ import annotations
 
 import random
+import time
+from typing import NamedTuple
 
 from cloche.domain.outbound import Send
-from cloche.gateway import routing
+from cloche.gateway import balancing, guarding, routing
 from cloche.gateway.asking import Request
 from cloche.gateway.attempts import Attempts
 from cloche.gateway.call import Call
-from cloche.snapshot import CompiledEndpoint
+from cloche.gateway.counters import Counters
+from cloche.gateway.entities import Entities
+from cloche.gateway.hedging import Race
+from cloche.gateway.limits import Limits
+from cloche.gateway.tracking import track
+from cloche.snapshot import CompiledEndpoint, Slot
+
+
+class Lasting(NamedTuple):
+    """What outlives calls and configurations.  `counters`: of rate limits.  `entities`: how those that are asked do."""
+
+    counters: Counters
+    entities: Entities
 
 
 class Governor:
-    """`send`: how calls are begun."""
+    """`slot`: the snapshot in force.  `send`: how calls are begun."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, slot: Slot, send: Send, lasting: Lasting) -> None:
         self._send = send
+        self._limits = Limits(slot, lasting.counters)
+        self._entities = lasting.entities
 
     def begin(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
         """Ask by the endpoint's rules.  `entity`: the only one that may be asked, if the caller names it.  A Problem if
         a rule forbids it, or the first target cannot be asked that."""
-        assert compiled.rules is not None
-        first = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
-        others = () if entity is not None else routing.others(compiled, first)
-        Attempts(call, request, compiled.rules, (first, *others)).start(self._send)
+        rules = compiled.rules
+        assert rules is not None
+        if rules.tracks_usage:
+            track(call, request, compiled.endpoint)
+        if rules.rate_limits:
+            self._limits.reserve(call, request, compiled)
+        if compiled.guards is not None:
+            admitted = guarding.admit(call, request, compiled.guards)
+            if admitted is None:
+                return
+            request = admitted
+        known = self._entities.of(compiled)
+        if known.candidates and entity is None:
+            key = routing.sticky_key(rules, call, request)
+            first = balancing.first(known, key, time.perf_counter(), random.random)
+        else:
+            first = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
+        targets = (first,) if entity is not None else (first, *routing.others(compiled, first))
+        hedged = rules.hedging_config is not None and len(targets) > 1
+        (Race if hedged else Attempts)(call, request, rules, targets, known.standings).start(self._send)

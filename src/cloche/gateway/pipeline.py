@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -19,7 +20,7 @@ from cloche.gateway import asking, routing
 from cloche.gateway.admission import Admission, check_level
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
-from cloche.gateway.governor import Governor
+from cloche.gateway.governor import Governor, Lasting
 from cloche.snapshot import Slot, Snapshot
 from cloche.wire import errors
 from cloche.wire.completions import is_chat, read_completion
@@ -82,7 +83,7 @@ def _task(ask: Ask, snapshot: Snapshot, body: bytes) -> str:
 class Gateway:
     """Answers calls from the current snapshot.
 
-    `send`: upstream/'s entry.  `on_call_end`: where records go.
+    `send`: upstream/'s entry.  `on_call_end`: where records go.  `lasting`: what the endpoints' rules need.
     """
 
     def __init__(
@@ -91,11 +92,12 @@ class Gateway:
         admission: Admission,
         send: Send,
         on_call_end: Callable[[Call], None],
+        lasting: Lasting,
     ) -> None:
         self._slot = slot
         self._admission = admission
         self._send = send
-        self._governor = Governor(send)
+        self._governor = Governor(slot, send, lasting)
         self._on_call_end = on_call_end
         self._live: set[Call] = set()
         self._draining = False
@@ -160,13 +162,17 @@ class Gateway:
         check_level(call.grant, compiled, Level.CAN_QUERY)
         routing.check_task(compiled, call.task)
         if compiled.rules is not None:
+            call.headers = ask.headers
             self._governor.begin(call, request, compiled, entity)
-            return
-        target = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
-        asking.ask(call, request, target, self._send)
+        else:
+            target = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
+            asking.ask(call, request, target, self._send)
+        call.sent_at = time.perf_counter()
 
     def _end(self, call: Call) -> None:
         self._live.discard(call)
+        if call.reservation is not None:
+            call.reservation.settle(call)
         self._on_call_end(call)
 
     def keep_alive(self) -> None:

@@ -28,6 +28,7 @@ class WholeRelay(Collecting):
 
     def on_end(self) -> None:
         """The provider has said all: answer, or say what its error means."""
+        self._call.heard()
         body = self._body()
         if self._status != 200:
             self._call.fail(self._translator.error(self._status, self._headers, body))

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+import msgspec
+
+from cloche.domain.ai_gateway import AiGateway
 from cloche.domain.endpoint import TASKS
 from cloche.domain.errors import BadRequest, EndpointNotFound
+from cloche.gateway.asking import Request
+from cloche.gateway.call import Call
 from cloche.snapshot import CompiledEndpoint, Snapshot, Target
 
 
@@ -54,3 +59,29 @@ def choose(compiled: CompiledEndpoint, entity: str | None, dice: float) -> Targe
         name = compiled.endpoint.name
         raise EndpointNotFound(f"The endpoint '{name}' has no served entity '{entity}'; it has: {names}.")
     return target
+
+
+CONVERSATION_HEADER = b"cloche-conversation-id"
+
+
+class _Metadata(msgspec.Struct):
+    conversation_id: str | None = None
+
+
+def sticky_key(rules: AiGateway, call: Call, request: Request) -> str | None:
+    """What this call has in common with others that go to the same entity; None if it has nothing, or need not."""
+    sticky_by = None if rules.routing_config is None else rules.routing_config.sticky_by
+    if sticky_by is None:
+        return None
+    if sticky_by == "user":
+        return None if call.grant is None else call.grant.principal.id
+    named = call.headers.get(CONVERSATION_HEADER, b"").decode("utf-8", "replace")
+    return named or _conversation(request) or request.params.user
+
+
+def _conversation(request: Request) -> str | None:
+    raw = request.fields.get("metadata")
+    try:
+        return None if raw is None else msgspec.json.decode(raw, type=_Metadata).conversation_id
+    except msgspec.DecodeError:
+        return None  # a number, or no object: it is the provider's to judge

@@ -50,6 +50,10 @@ class Run:
         if exchange is not None:
             exchange.cancel()
 
+    def heard(self) -> None:
+        """All that one exchange answers has come."""
+        self._call.heard()
+
     def fail(self, problem: Problem) -> None:
         """One exchange has failed, and with it the call."""
         self._call.usage = self._answering.usage

@@ -70,7 +70,7 @@ class LocalRun(Run):
         if complete:
             self._leave(finished=True)
         self._answering.take_last(last, complete=complete)
-        if not complete:
+        if not complete and not self._call.ended:
             self._ask()
 
     def lose(self, problem: Problem) -> None:
@@ -116,6 +116,7 @@ class _ChoiceRun:
 
     def on_end(self) -> None:
         """The engine is done with this choice."""
+        self._run.heard()
         if self._status != 200:
             self._run.fail(self._run.model.error(self._status, self._headers, self._refusal))
             return

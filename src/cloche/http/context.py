@@ -15,6 +15,7 @@ from cloche.control.permissions import Permissions
 from cloche.control.publish import Publisher
 from cloche.control.secret_scopes import SecretScopes
 from cloche.control.tokens import Tokens
+from cloche.control.usage import Usages
 from cloche.control.versions import Versions
 from cloche.domain.access import Caller, Principal
 from cloche.domain.endpoint import Endpoint
@@ -22,6 +23,7 @@ from cloche.domain.errors import Problem
 from cloche.gateway.admission import Admission
 from cloche.gateway.figures import HostFigures
 from cloche.gateway.probe import Outcome
+from cloche.gateway.totals import HostTotals
 from cloche.snapshot import Grant, LocalModels, Snapshot, Target
 from cloche.wire.serving import EndpointStatus
 
@@ -81,7 +83,9 @@ class Context(NamedTuple):
     secret_scopes: SecretScopes
     master_key: MasterKey
     audit: Audit
+    usages: Usages
     figures: HostFigures
+    totals: HostTotals
     models: LocalModels
     people: People
     oauth: OAuth

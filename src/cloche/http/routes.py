@@ -11,6 +11,7 @@ from cloche.http.handlers import (
     configuration,
     documents,
     endpoints,
+    guardrails,
     installation,
     logs,
     metrics,
@@ -20,6 +21,7 @@ from cloche.http.handlers import (
     probe,
     secrets,
     tokens,
+    usage,
     versions,
 )
 from cloche.http.route import Row
@@ -30,6 +32,7 @@ ROUTES: tuple[Row, ...] = (
     *endpoints.ROUTES,
     *versions.ROUTES,
     *probe.ROUTES,
+    *guardrails.ROUTES,
     *configuration.ROUTES,
     *tokens.ROUTES,
     *people.ROUTES,
@@ -37,6 +40,7 @@ ROUTES: tuple[Row, ...] = (
     *permissions.ROUTES,
     *secrets.ROUTES,
     *audit.ROUTES,
+    *usage.ROUTES,
     *metrics.ROUTES,
     *logs.ROUTES,
 )

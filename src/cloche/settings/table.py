@@ -142,6 +142,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             unit="seconds",
         ),
     ] = 86_400.0
+    usage_retention_days: Annotated[
+        int | None,
+        Field(
+            help="How long rows of usage are kept, if not for ever: older ones are forgotten once a day.",
+            kind=whole(1, 36_500),
+            unit="days",
+        ),
+    ] = None
     drain_seconds: Annotated[float, _seconds("How long running answers may take after SIGTERM.")] = 30.0
     request_read_seconds: Annotated[float, _seconds("How long a client may take to send a request.")] = 30.0
     keep_alive_seconds: Annotated[float, _seconds("How long an idle client connection is kept.")] = 75.0

@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table
@@ -35,6 +35,7 @@ __all__ = [
     "Store",
     "StoreUnreachable",
     "StoreUnusable",
+    "changing",
     "is_sealed",
     "looking",
     "open_store",
@@ -43,7 +44,7 @@ __all__ = [
 
 FILE = "cloche.db"
 
-NEWEST = "0002"
+NEWEST = "0003"
 """The last revision in migrations/versions: what this version of cloche brings a database to."""
 
 TOKEN_KEY = "sealed_token_key"  # noqa: S105 (a name)
@@ -244,6 +245,29 @@ def looking(home: Path, url: str | None = None) -> Iterator[Work]:
     """One look at a database at the newest revision, which is not touched.  Raises StoreUnusable."""
     with _looked_at(home, url) as database, database.reading.connect() as connection, connection.begin():
         yield Work(connection)
+
+
+@contextmanager
+def changing(home: Path, url: str | None = None) -> Iterator[Callable[[], AbstractContextManager[Work]]]:
+    """What begins transactions on a database at the newest revision, whose keys are not needed.  Raises StoreUnusable.
+
+    A server may use it meanwhile.
+    """
+    if revision(home, url) != NEWEST:
+        raise StoreUnusable("there is no database at the revision of this cloche: `cloche serve` brings it to that")
+    database = database_at(home, url)
+
+    @contextmanager
+    def begin() -> Iterator[Work]:
+        with database.engine.connect() as connection, connection.begin():
+            yield Work(connection)
+
+    try:
+        yield begin
+    except DBAPIError as error:
+        raise StoreUnusable(f"cannot write to {database.name}: {error.orig}") from error
+    finally:
+        database.engine.dispose()
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from cloche.store.permissions import PermissionTable
 from cloche.store.secrets import SecretTable
 from cloche.store.tables import revision
 from cloche.store.tokens import TokenTable
+from cloche.store.usage import UsageTable
 
 REFERENCE = re.compile(r"\{\{secrets/([A-Za-z0-9._-]{1,128})/([A-Za-z0-9._-]{1,128})\}\}")
 """A reference to a secret: the whole of a value, `{{secrets/SCOPE/KEY}}`."""
@@ -40,6 +41,7 @@ class Work:
         self.permissions = PermissionTable(connection)
         self.secrets = SecretTable(connection)
         self.audit = AuditTable(connection)
+        self.usage = UsageTable(connection)
 
     def revision(self) -> int:
         """The number that grows with every published change."""

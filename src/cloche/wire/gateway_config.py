@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from cloche.codec.json_faults import WHOLE, Faults, below, faults
-from cloche.domain.ai_gateway import AiGateway, InferenceTable, RateLimit
+from cloche.domain.ai_gateway import AiGateway, GuardrailParameters, Guardrails, InferenceTable, RateLimit
 from cloche.domain.errors import InvalidFields
 
 MAX_RATE_LIMITS = 20
@@ -46,6 +46,7 @@ def gateway_faults(value: Any, path: str, before: dict[str, Any] | None = None) 
         return []
     rules = msgspec.convert(value, AiGateway)
     found = [] if rules.rate_limits is None else limit_faults(value["rate_limits"], below(path, "rate_limits"))
+    found.extend(_guardrail_faults(rules.guardrails, below(path, "guardrails")))
     found.extend(_table_faults(rules.inference_table_config, below(path, "inference_table_config"), before))
     return found
 
@@ -76,6 +77,16 @@ def _limit(limit: RateLimit, path: str) -> Iterator[tuple[str, str]]:
         yield below(path, "principal"), f"this field is required with the key '{limit.key}'"
     if limit.key in ("endpoint", None) and limit.principal:
         yield below(path, "principal"), "does not belong to the key 'endpoint'"
+
+
+def _guardrail_faults(guardrails: Guardrails | None, path: str) -> Iterator[tuple[str, str]]:
+    """A guardrail that is kept and does nothing would be relied upon."""
+    for side in ("input", "output"):
+        rules: GuardrailParameters | None = getattr(guardrails, side, None)
+        if rules is not None and rules.safety:
+            yield f"{path}.{side}.safety", "this version has no model that tells what is unsafe; leave it out"
+        if rules is not None and rules.valid_topics:
+            yield f"{path}.{side}.valid_topics", "this version has no model that tells topics; leave it out"
 
 
 def _table_faults(table: InferenceTable | None, path: str, before: dict[str, Any] | None) -> Iterator[tuple[str, str]]:

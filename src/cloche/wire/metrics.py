@@ -6,7 +6,7 @@ exactly that.  Must not know who counts, nor what time it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 import msgspec
@@ -19,7 +19,8 @@ class Minute(msgspec.Struct, frozen=True):
     """What happened at an endpoint in the last minute.
 
     `latency`: calls by the bucket that their duration falls into, not added up; `milliseconds`: their sum.
-    `running`: calls that have not ended.
+    `running`: calls that have not ended.  `circuits`: how the circuit breakers of its entities are, by name: the worst
+    of all processes.
     """
 
     latency: tuple[int, ...] = (0,) * (len(BUCKETS) + 1)
@@ -27,6 +28,7 @@ class Minute(msgspec.Struct, frozen=True):
     client_errors: int = 0
     server_errors: int = 0
     running: int = 0
+    circuits: Mapping[str, str] = {}
 
     def plus(self, other: Minute) -> Minute:
         """Both together: what happened in two processes."""
@@ -36,7 +38,21 @@ class Minute(msgspec.Struct, frozen=True):
             self.client_errors + other.client_errors,
             self.server_errors + other.server_errors,
             self.running + other.running,
+            _worse(self.circuits, other.circuits),
         )
+
+
+CIRCUITS = ("CLOSED", "HALF_OPEN", "OPEN")
+"""How a circuit breaker can be: from well to ill, and so the values of its gauge."""
+
+
+def _worse(one: Mapping[str, str], other: Mapping[str, str]) -> Mapping[str, str]:
+    if not one or not other:
+        return one or other
+    return {
+        entity: max(one.get(entity, "CLOSED"), other.get(entity, "CLOSED"), key=CIRCUITS.index)
+        for entity in {**one, **other}
+    }
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -53,6 +69,11 @@ def render(name: str, endpoint_id: str, minute: Minute, usage: Usage | None, now
     lines: list[str] = []
     for metric, about, value in _gauges(minute, usage):
         lines += [f"# HELP {metric} {about}", f"# TYPE {metric} gauge", f"{metric}{{{labels}}} {value} {now_ms}"]
+    if minute.circuits:
+        metric = "circuit_breaker_state"
+        lines += [f"# HELP {metric} 0 closed, 1 half open, 2 open, by entity.", f"# TYPE {metric} gauge"]
+    for entity, circuit in minute.circuits.items():
+        lines.append(f'circuit_breaker_state{{{labels},served_entity="{entity}"}} {CIRCUITS.index(circuit)} {now_ms}')
     metric = "request_latency_ms"
     lines += [f"# HELP {metric} Durations of the calls of the last minute.", f"# TYPE {metric} histogram"]
     for bound, count in zip((*BUCKETS, "+Inf"), accumulate(minute.latency), strict=True):

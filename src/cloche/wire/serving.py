@@ -32,12 +32,14 @@ class EndpointStatus(Struct, frozen=True):
     """What changes without a new configuration.
 
     `ready`: whether every entity of the active version can serve.  `deployments`: of the active version, and `pending`
-    of the pending one; an entity that is not told of is as its version is.
+    of the pending one; an entity that is not told of is as its version is.  `circuits`: how the circuit breakers of its
+    entities are, where there are any.
     """
 
     ready: bool
     deployments: Deployments = {}
     pending: Deployments = {}
+    circuits: Mapping[str, str] = {}
 
 
 class Viewer(Struct, frozen=True):
@@ -166,6 +168,8 @@ def _document(endpoint: Endpoint, status: EndpointStatus) -> dict[str, Any]:
         "endpoint_type": "EXTERNAL_MODEL" if external else "FOUNDATION_MODEL_API",
         "tags": endpoint.properties.tags,
     }
+    if status.circuits:
+        document["state"]["circuit_breakers"] = status.circuits
     for name in ("description", "budget_policy_id", "ai_gateway"):
         _add(document, name, getattr(endpoint.properties, name))
     return document

@@ -63,7 +63,7 @@ def get_openapi(context: Context, request: ControlRequest) -> Answer:
 
 
 def create_endpoint(context: Context, request: ControlRequest) -> Answer:
-    """Make an endpoint, which its creator may manage.  Its ai_gateway rules are kept, and not enforced yet."""
+    """Make an endpoint, which its creator may manage."""
     return _create(context, request, serving_input.CreateEndpoint)
 
 
@@ -132,7 +132,7 @@ def update_pt_config(context: Context, request: ControlRequest) -> Answer:
 
 
 def put_ai_gateway(context: Context, request: ControlRequest) -> Answer:
-    """Give an endpoint these gateway rules and no others.  They are kept, and not enforced yet."""
+    """Give an endpoint these gateway rules and no others."""
     body = serving_reading.parsed(request.body)
 
     def changed(properties: Properties) -> Properties:
@@ -142,7 +142,7 @@ def put_ai_gateway(context: Context, request: ControlRequest) -> Answer:
 
 
 def put_rate_limits(context: Context, request: ControlRequest) -> Answer:
-    """Give an endpoint these rate limits, as part of its gateway rules.  They are kept, and not enforced yet."""
+    """Give an endpoint these rate limits, as part of its gateway rules."""
     limits = gateway_config.read_rate_limits(serving_reading.parsed(request.body))
 
     def changed(properties: Properties) -> Properties:

@@ -1,4 +1,4 @@
-"""The figures of an endpoint, for scrapers."""
+"""Figures for scrapers: of one endpoint, as Databricks has them, and of everything on this host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from cloche.gateway import routing
 from cloche.http.context import Answer, Context, ControlRequest
 from cloche.http.route import Needs, Row
-from cloche.wire import metrics
+from cloche.wire import exposition, metrics
 
 _TEXT = "text/plain; version=0.0.4"
 
@@ -22,7 +22,23 @@ def export_metrics(context: Context, request: ControlRequest) -> Answer:
     return Answer(text.encode(), media_type=_TEXT)
 
 
+def export_all(context: Context, request: ControlRequest) -> Answer:
+    """Everything that this host counts, all workers together, for Prometheus."""
+    snapshot = context.snapshot()
+    minutes = {name: context.figures.of(each.endpoint.id) for name, each in snapshot.endpoints.items()}
+    models = {
+        model
+        for each in snapshot.state.endpoints
+        for version in (each.active, each.pending)
+        if version is not None
+        for model in version.configuration.local_models
+    }
+    conditions = {name: context.models.condition(name).deployment for name in models}
+    return Answer(exposition.render(context.totals.all(), minutes, conditions).encode(), media_type=_TEXT)
+
+
 ROUTES = (
+    Row("GET", "/metrics", Needs.ADMIN, export_all, "cloche.metrics", media_type=_TEXT),
     Row(
         "GET",
         "/api/2.0/serving-endpoints/{name}/metrics",

@@ -1,0 +1,232 @@
+"""The usage tables: calls and served entities are added, each once, added up, and forgotten when they are old.
+
+A row that is there already stays as it is, so that what is written twice, after a crash or an outage, counts once.
+Must not know what a call is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Select,
+    Table,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+
+from cloche.domain.usage import CallUsage, EntityRow
+from cloche.store.usage_tables import endpoint_usage, served_entities
+
+PERCENTILES = (50, 95, 99)
+
+_PRUNED_AT_ONCE = 5000
+_EPOCH = datetime(1970, 1, 1)
+
+
+class Grouping(msgspec.Struct, frozen=True):
+    """What calls are added up by: a plain name, or `kind` with the key of a tag or of the usage context.
+
+    `tags`: what the tag is, by endpoint id.
+    """
+
+    kind: str
+    key: str = ""
+    tags: Mapping[str, str] = {}
+
+
+class UsageFilter(msgspec.Struct, frozen=True):
+    """Which calls are added up: those of a time (Unix milliseconds), of an endpoint, and that may be seen.
+
+    `managed`: ids of the endpoints whose calls may all be seen; None: everybody's.  `requester`: whose own calls may be
+    seen wherever they were made.
+    """
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    endpoint: str | None = None
+    managed: tuple[str, ...] | None = None
+    requester: str = ""
+    offset: int = 0
+    limit: int = 100
+
+
+class UsageSum(msgspec.Struct, frozen=True):
+    """Calls of one group, added up.  `errors`: statuses from 400 on, and answers that broke off.
+
+    `percentiles`: durations in milliseconds, in the order of PERCENTILES.
+    """
+
+    group: tuple[str | None, ...]
+    calls: int
+    errors: int
+    cancelled: int
+    input_tokens: int
+    output_tokens: int
+    estimated_calls: int
+    percentiles: tuple[float, ...]
+
+
+class UsageTable:
+    """Rows of `endpoint_usage` and `served_entities`, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, calls: Sequence[CallUsage]) -> None:
+        """Add calls.  One that is there already stays as it is."""
+        self._add(endpoint_usage, [_call(each) for each in calls])
+
+    def add_entities(self, entities: Sequence[EntityRow]) -> None:
+        """Add served entities, in the same way."""
+        self._add(served_entities, [_entity(each) for each in entities])
+
+    def known_entities(self) -> set[str]:
+        """The ids of all served entities."""
+        return set(self._connection.execute(select(served_entities.c.served_entity_id).distinct()).scalars())
+
+    def _add(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self._connection.execute(_if_new(table, self._connection.dialect.name), rows)
+
+    def sums(self, by: Sequence[Grouping], wanted: UsageFilter) -> list[UsageSum]:
+        """Calls added up by groups, in the order of the groups' names."""
+        rows = self._connection.execute(_sums(by, wanted))
+        return [_sum(tuple(row), len(by)) for row in rows]
+
+    def prune(self, before_ms: int) -> int:
+        """Forget some of the calls before a time, at most a few thousand, so that nobody waits long; how many."""
+        old = select(endpoint_usage.c.databricks_request_id).where(endpoint_usage.c.request_time < _moment(before_ms))
+        chosen = delete(endpoint_usage).where(
+            endpoint_usage.c.databricks_request_id.in_(old.limit(_PRUNED_AT_ONCE).scalar_subquery())
+        )
+        return self._connection.execute(chosen).rowcount
+
+
+def _if_new(table: Table, dialect: str) -> Insert:
+    if dialect == "sqlite":
+        return insert(table).prefix_with("OR IGNORE")
+    return postgres_insert(table).on_conflict_do_nothing()
+
+
+def _moment(unix_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=unix_ms)
+
+
+def _call(call: CallUsage) -> dict[str, Any]:
+    return msgspec.structs.asdict(call) | {"request_time": _moment(call.request_time)}
+
+
+def _entity(entity: EntityRow) -> dict[str, Any]:
+    ended = entity.endpoint_delete_time
+    return msgspec.structs.asdict(entity) | {
+        "change_time": _moment(entity.change_time),
+        "endpoint_delete_time": None if ended is None else _moment(ended),
+    }
+
+
+# ---------------------------------------------------------------- adding up
+
+
+def _sums(by: Sequence[Grouping], wanted: UsageFilter) -> Select[Any]:
+    """The query.  Percentiles are the calls at a place in the order of durations, which both databases can find: SQLite
+    has no function for them."""
+    columns = endpoint_usage.c
+    groups = [_group(each).label(f"group_{number}") for number, each in enumerate(by)]
+    each_call = select(
+        *groups,
+        columns.status_code,
+        columns.outcome,
+        columns.input_token_count,
+        columns.output_token_count,
+        columns.estimated,
+        columns.duration_ms,
+        func.row_number().over(partition_by=groups or None, order_by=columns.duration_ms).label("place"),
+        func.count().over(partition_by=groups or None).label("size"),
+    )
+    calls = each_call.where(*_wanted(wanted)).subquery()
+    keys = [calls.c[group.name] for group in groups]
+    failed = or_(calls.c.status_code >= 400, calls.c.outcome == "error") & (calls.c.outcome != "cancelled")
+    return (
+        select(
+            *keys,
+            func.count(),
+            func.sum(case((failed, 1), else_=0)),
+            func.sum(case((calls.c.outcome == "cancelled", 1), else_=0)),
+            func.sum(calls.c.input_token_count),
+            func.sum(calls.c.output_token_count),
+            func.sum(case((calls.c.estimated, 1), else_=0)),
+            *(
+                func.max(case((calls.c.place == _place(calls.c.size, share), calls.c.duration_ms)))
+                for share in PERCENTILES
+            ),
+        )
+        .group_by(*keys)
+        .having(func.count() > 0)
+        .order_by(*keys)
+        .offset(wanted.offset)
+        .limit(wanted.limit)
+    )
+
+
+def _place(size: ColumnElement[int], share: int) -> ColumnElement[int]:
+    """The place of a percentile among so many: the first that no fewer than that share come up to."""
+    return (size * share + 99) // 100
+
+
+def _wanted(wanted: UsageFilter) -> list[ColumnElement[bool]]:
+    columns = endpoint_usage.c
+    found: list[ColumnElement[bool]] = []
+    if wanted.since_ms is not None:
+        found.append(columns.request_time >= _moment(wanted.since_ms))
+    if wanted.until_ms is not None:
+        found.append(columns.request_time < _moment(wanted.until_ms))
+    if wanted.endpoint is not None:
+        found.append(columns.endpoint_name == wanted.endpoint)
+    if wanted.managed is not None:
+        found.append(or_(columns.endpoint_id.in_(wanted.managed), columns.requester == wanted.requester))
+    return found
+
+
+def _group(by: Grouping) -> ColumnElement[Any]:
+    columns = endpoint_usage.c
+    if by.kind == "tag":
+        if not by.tags:
+            return literal(None)
+        return case(*((columns.endpoint_id == each, value) for each, value in by.tags.items()))
+    if by.kind == "usage_context":
+        context: ColumnElement[Any] = columns.usage_context[by.key].as_string()
+        return context
+    plain: dict[str, ColumnElement[Any]] = {
+        "endpoint": columns.endpoint_name,
+        "entity": columns.served_entity_name,
+        "user": columns.requester,
+        "day": func.date(columns.request_time),
+    }
+    return plain[by.kind]
+
+
+def _sum(row: tuple[Any, ...], groups: int) -> UsageSum:
+    calls, errors, cancelled, input_tokens, output_tokens, estimated, *durations = row[groups:]
+    return UsageSum(
+        group=tuple(None if each is None else str(each) for each in row[:groups]),
+        calls=int(calls),
+        errors=int(errors),
+        cancelled=int(cancelled),
+        input_tokens=int(input_tokens),
+        output_tokens=int(output_tokens),
+        estimated_calls=int(estimated),
+        percentiles=tuple(map(float, durations)),
+    )

@@ -1,0 +1,62 @@
+"""The usage tables as they are now; tables.py has all others.
+
+Times are timestamps in UTC without a zone, and structures are JSON: people ask these tables in SQL, and `date(…)` of a
+column is the same on both databases.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Double, Integer, String, Table, Text
+
+from cloche.store.tables import metadata
+
+endpoint_usage = Table(
+    "endpoint_usage",
+    metadata,
+    Column("account_id", String(64), nullable=False),
+    Column("workspace_id", String(64), nullable=False),
+    Column("client_request_id", Text),
+    Column("databricks_request_id", String(64), primary_key=True),
+    Column("requester", String(255), nullable=False),
+    Column("status_code", Integer, nullable=False),
+    Column("request_time", DateTime, nullable=False, index=True),
+    Column("input_token_count", BigInteger, nullable=False),
+    Column("output_token_count", BigInteger, nullable=False),
+    Column("input_character_count", BigInteger, nullable=False),
+    Column("output_character_count", BigInteger, nullable=False),
+    Column("usage_context", JSON(none_as_null=True)),
+    Column("request_streaming", Boolean, nullable=False),
+    Column("served_entity_id", String(64)),
+    Column("estimated", Boolean, nullable=False),
+    Column("endpoint_id", String(64), nullable=False),
+    Column("endpoint_name", String(63), nullable=False),
+    Column("served_entity_name", String(63)),
+    Column("duration_ms", Double, nullable=False),
+    Column("first_byte_ms", Double),
+    Column("outcome", String(16), nullable=False),
+    Column("error_code", String(64)),
+    Column("attempts", Text),
+)
+
+served_entities = Table(
+    "served_entities",
+    metadata,
+    Column("served_entity_id", String(64), primary_key=True),
+    Column("account_id", String(64), nullable=False),
+    Column("workspace_id", String(64), nullable=False),
+    Column("created_by", String(255), nullable=False),
+    Column("endpoint_name", String(63), nullable=False),
+    Column("endpoint_id", String(64), nullable=False),
+    Column("served_entity_name", String(63), nullable=False),
+    Column("entity_type", String(32), nullable=False),
+    Column("entity_name", Text, nullable=False),
+    Column("entity_version", Text),
+    Column("endpoint_config_version", Integer, nullable=False),
+    Column("task", String(64), nullable=False),
+    Column("external_model_config", JSON(none_as_null=True)),
+    Column("foundation_model_config", JSON(none_as_null=True)),
+    Column("custom_model_config", JSON(none_as_null=True)),
+    Column("feature_spec_config", JSON(none_as_null=True)),
+    Column("change_time", DateTime, primary_key=True),
+    Column("endpoint_delete_time", DateTime),
+)

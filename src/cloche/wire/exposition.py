@@ -1,0 +1,148 @@
+"""What all processes of a host have done since they began, as text for Prometheus.
+
+Counters only grow: what a process has counted is kept when it ends.  Must not know who counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+
+import msgspec
+
+from cloche.wire.metrics import BUCKETS, Minute
+
+_SECONDS = tuple(f"{bound / 1000:g}" for bound in BUCKETS)
+_ABOUT = {
+    "cloche_upstream_calls": "Calls to providers and engines under way.",
+    "cloche_upstream_idle_connections": "Connections to providers and engines that wait for a call.",
+    "cloche_usage_rows_waiting": "Calls that have ended and whose rows are not written.",
+    "cloche_resident_memory_bytes": "Memory of the processes that take calls, without engines.",
+    "cloche_usage_rows_lost_total": "Rows of usage that could be kept nowhere.",
+    "cloche_log_lines_lost_total": "Lines of calls that the log had no room for.",
+}
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Series(msgspec.Struct, frozen=True):
+    """The calls of one endpoint, answered by one entity ("": none) with one class of status, as `2xx`.
+
+    `latency`: by the bucket that their duration falls into, not added up.
+    """
+
+    endpoint: str
+    entity: str
+    status: str
+    latency: tuple[int, ...]
+    milliseconds: float
+    input_tokens: int
+    output_tokens: int
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from others."""
+        return self.endpoint, self.entity, self.status
+
+    def plus(self, other: Series) -> Series:
+        """Both together."""
+        return Series(
+            *self.key,
+            tuple(map(int.__add__, self.latency, other.latency)),
+            self.milliseconds + other.milliseconds,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+        )
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What processes have counted.  `gauges` are of now; `lines`: calls that run and that wait, by local model."""
+
+    series: tuple[Series, ...] = ()
+    counters: dict[str, float] = {}
+    gauges: dict[str, float] = {}
+    lines: dict[str, tuple[int, int]] = {}
+
+    def counted(self) -> Totals:
+        """What stays of it when the process has ended."""
+        return Totals(self.series, self.counters)
+
+
+def all_together(processes: Iterable[Totals]) -> Totals:
+    """What several processes have counted, as if they were one."""
+    series: dict[tuple[str, str, str], Series] = {}
+    counters: dict[str, float] = {}
+    gauges: dict[str, float] = {}
+    lines: dict[str, tuple[int, int]] = {}
+    for each in processes:
+        for one in each.series:
+            series[one.key] = series[one.key].plus(one) if one.key in series else one
+        for sums, told in ((counters, each.counters), (gauges, each.gauges)):
+            for name, value in told.items():
+                sums[name] = sums.get(name, 0) + value
+        lines |= each.lines
+    return Totals(tuple(series.values()), counters, gauges, lines)
+
+
+def render(totals: Totals, minutes: Mapping[str, Minute], conditions: Mapping[str, str]) -> str:
+    """The text.  `minutes`: by endpoint name, for what is under way.  `conditions`: of local models."""
+    lines: list[str] = []
+    for metric, kind, about, samples in _families(totals, minutes, conditions):
+        lines += [f"# HELP {metric} {about}", f"# TYPE {metric} {kind}"]
+        lines += [f"{metric}{suffix}{_labels(labels)} {value:.15g}" for suffix, labels, value in samples]
+    return "\n".join([*lines, ""])
+
+
+Sample = tuple[str, Labels, float]
+
+
+def _families(
+    totals: Totals, minutes: Mapping[str, Minute], conditions: Mapping[str, str]
+) -> Iterator[tuple[str, str, str, list[Sample]]]:
+    series = sorted(totals.series, key=lambda each: each.key)
+    named = [((("endpoint", each.endpoint), ("entity", each.entity), ("status", each.status)), each) for each in series]
+    calls: list[Sample] = [("", labels, sum(each.latency)) for labels, each in named]
+    yield "cloche_calls_total", "counter", "Calls that have ended.", calls
+    tokens: list[Sample] = []
+    for labels, each in named:
+        tokens += [
+            ("", (*labels[:2], ("direction", direction), labels[2]), count)
+            for direction, count in (("input", each.input_tokens), ("output", each.output_tokens))
+        ]
+    yield "cloche_tokens_total", "counter", "Tokens as the providers counted them.", tokens
+    yield "cloche_call_duration_seconds", "histogram", "Durations of calls that have ended.", list(_durations(series))
+    active: list[Sample] = [("", (("endpoint", name),), each.running) for name, each in sorted(minutes.items())]
+    yield "cloche_active_calls", "gauge", "Calls under way.", active
+    models: list[Sample] = [("", (("model", name), ("state", told)), 1) for name, told in sorted(conditions.items())]
+    yield "cloche_engine_state", "gauge", "How local models are.", models
+    for position, what in enumerate(("running", "waiting")):
+        of: list[Sample] = [("", (("model", name),), each[position]) for name, each in sorted(totals.lines.items())]
+        yield f"cloche_engine_{what}_calls", "gauge", f"Calls {what} at a local model.", of
+    for told, kind in ((totals.gauges, "gauge"), (totals.counters, "counter")):
+        for name, value in sorted(told.items()):
+            yield name, kind, _ABOUT[name], [("", (), value)]
+
+
+def _durations(series: Iterable[Series]) -> Iterator[Sample]:
+    """One histogram for each endpoint."""
+    by_endpoint: dict[str, Series] = {}
+    for each in series:
+        whole = Series(each.endpoint, "", "", each.latency, each.milliseconds, 0, 0)
+        before = by_endpoint.get(each.endpoint)
+        by_endpoint[each.endpoint] = whole if before is None else before.plus(whole)
+    for name, each in by_endpoint.items():
+        labels: Labels = (("endpoint", name),)
+        for bound, count in zip((*_SECONDS, "+Inf"), accumulate(each.latency), strict=True):
+            yield "_bucket", (*labels, ("le", bound)), count
+        yield "_sum", labels, round(each.milliseconds / 1000, 6)
+        yield "_count", labels, sum(each.latency)
+
+
+def _labels(labels: Labels) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_quoted(value)}"' for name, value in labels) + "}"
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

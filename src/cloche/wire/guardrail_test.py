@@ -1,0 +1,17 @@
+"""The body of a test of guardrails.  What is tried on a guard, and what comes of it, is guardrails/bench.py's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from cloche.domain.ai_gateway import GuardrailParameters
+
+
+class GuardrailTest(Struct, forbid_unknown_fields=True):
+    """POST …/guardrails/test.  `guardrails`: rules to try instead of those that the endpoint has on that side."""
+
+    text: str
+    side: Literal["input", "output"] = "input"
+    guardrails: GuardrailParameters | None = None

@@ -1,0 +1,1 @@
+"""Personal data and keywords in texts, whole and in pieces."""
