@@ -16,7 +16,7 @@ from cloche.domain.chat import ChatParams
 from cloche.domain.completion import CompletionParams
 from cloche.domain.embedding import EmbeddingParams
 from cloche.domain.endpoint import CHAT_TASK, COMPLETIONS_TASK, EMBEDDINGS_TASK
-from cloche.domain.errors import NotReady, Problem
+from cloche.domain.errors import BadRequest, NotReady, Problem
 from cloche.domain.outbound import Receiver, Send
 from cloche.domain.translation import Report
 from cloche.gateway import routing
@@ -79,6 +79,14 @@ class Ask:
         )
 
 
+def _strict(ask: Ask) -> bool:
+    """Whether the caller wants to lose no field.  BadRequest for what says neither: as a no, it would lose some."""
+    said = ask.headers.get(b"cloche-strict-params", b"false").lower()
+    if said not in (b"true", b"false"):
+        raise BadRequest("cloche-strict-params: must be true or false")
+    return said == b"true"
+
+
 def _task(ask: Ask, snapshot: Snapshot, body: bytes) -> str:
     """What is asked for: as the path says, or else as the endpoint does.  EndpointNotFound."""
     if ask.endpoint is not None:
@@ -135,7 +143,7 @@ class Gateway:
         try:
             snapshot = self._slot.current()
             call.endpoint = ask.endpoint
-            call.strict = ask.headers.get(b"cloche-strict-params") == b"true"
+            call.strict = _strict(ask)
             call.task = task = _task(ask, snapshot, body)
             if task == CHAT_TASK:
                 self._chat(call, ask, body, snapshot)
