@@ -1,6 +1,7 @@
-/* provider: a fake OpenAI-compatible service.  One thread, epoll; listens on a free loopback port and prints it.
+/* provider: a fake OpenAI-compatible service, or by the path of a call Anthropic's Messages API or Bedrock's Converse.
+ * One thread, epoll; listens on a free loopback port and prints it.
  *
- * A call streams where its body has "stream":true.  A marker anywhere in the body (in a message, so that any gateway
+ * A call streams where its body has "stream":true, or its path says so.  A marker anywhere in the body (in a message, so that any gateway
  * passes it on) says how to answer, in this order, each part optional from the right:
  *
  *   [[d=DELAY_US,g=GAP_US,n=EVENTS,r=BYTES]]        default [[d=0,g=0,n=64,r=0]]
@@ -25,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dialects.h"
+
 #define READ_AT_LEAST 65536
 #define MAX_REPLY 67108864
 
@@ -38,6 +41,7 @@ typedef struct {
 typedef struct {
   int fd, gone, timed;
   enum work work;
+  enum dialect dialect;
   long delay_us, gap_us, reply_bytes;
   int events, event; /* how many with content; which is next */
   uint64_t due;
@@ -137,6 +141,9 @@ static const char PLAIN_CLOSES[] =
 static const char STREAM_HEAD[] =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
     "Transfer-Encoding: chunked\r\nx-request-id: req_0123456789\r\n\r\n";
+static const char FRAMES_HEAD[] =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n"
+    "x-amzn-RequestId: 0123456789\r\n\r\n";
 static const char CHUNK_OPENS[] =
     "data: {\"id\":\"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012\",\"object\":\"chat.completion.chunk\","
     "\"created\":1763000000,\"model\":\"gpt-4o-mini-2024-07-18\",\"service_tier\":\"default\","
@@ -181,15 +188,20 @@ static int event_json(const Conn *c, char *to) {
 
 static void put_event(Conn *c) {
   char json[1024], framed[1100];
-  int n = event_json(c, json);
-  int last = c->event == c->events + 2;
-  int len = sprintf(framed, "%x\r\n%s\r\n%s", n, json, last ? "0\r\n\r\n" : "");
+  int n = c->dialect == ANTHROPIC ? anthropic_event(json, c->event, c->events, now_ns())
+          : c->dialect == BEDROCK ? bedrock_event(json, c->event, c->events, now_ns())
+                                  : event_json(c, json);
+  int len = sprintf(framed, "%x\r\n", n);
+  memcpy(framed + len, json, n);
+  len += n;
+  len += sprintf(framed + len, "\r\n%s", c->event == c->events + 2 ? "0\r\n\r\n" : "");
   put(c, framed, len);
   c->event++;
 }
 
 static void put_events(Conn *c) {
-  if (c->event == 0) put(c, STREAM_HEAD, sizeof STREAM_HEAD - 1);
+  if (c->event == 0 && c->dialect == BEDROCK) put(c, FRAMES_HEAD, sizeof FRAMES_HEAD - 1);
+  else if (c->event == 0) put(c, STREAM_HEAD, sizeof STREAM_HEAD - 1);
   while (!c->gone && c->event < c->events + 3) {
     put_event(c);
     /* Finish, usage and [DONE] follow the last content at once, as providers send them. */
@@ -208,8 +220,17 @@ static void put_plain(Conn *c) {
   c->work = NOTHING;
 }
 
+static void put_other_plain(Conn *c) {
+  char answer[1024];
+  const char *json = WHOLE[c->dialect];
+  put(c, answer, sprintf(answer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                         strlen(json), json));
+  c->work = NOTHING;
+}
+
 static void answer(Conn *c) {
   if (c->work == STREAM) put_events(c);
+  else if (c->dialect != OPENAI) put_other_plain(c);
   else put_plain(c);
 }
 
@@ -252,6 +273,12 @@ static void take_calls(Conn *c) {
     long n = len - c->head;
     int streams = memmem(body, n, "\"stream\":true", 13) || memmem(body, n, "\"stream\": true", 14);
     read_marker(c, body, n);
+    const char *line_end = memmem(c->in.at, c->head, "\r\n", 2);
+    long line = line_end - c->in.at;
+    c->dialect = memmem(c->in.at, line, "/messages ", 10) ? ANTHROPIC
+                 : memmem(c->in.at, line, "/converse", 9) ? BEDROCK
+                                                          : OPENAI;
+    streams = streams || memmem(c->in.at, line, "/converse-stream ", 17);
     memmove(c->in.at, c->in.at + len, c->in.len - len);
     c->in.len -= len;
     c->head = 0;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import time
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from bench.processes import all_cores
 from bench.results import Sample
 from bench.tests.conftest import Answering
 from bench.workloads import Bench, Spell, Workload
+from cloche.codec import sse
+from cloche.codec.eventstream import Frames
 
 ONE_EVENT = b"data: {}\n\n"
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -33,6 +37,33 @@ def test_streams_are_whole(provider: Target, tmp_path: Path) -> None:
     """A stream brings its content, then finish, usage and [DONE]."""
     sample = drive(tmp_path, provider, Workload(Call(stream=True, events=7), connections=2))
     assert (sample.done, sample.bad, sample.events) == (4, 0, 4 * (7 + 3))
+
+
+def asked(provider: Target, path: str, body: bytes = b"{}") -> bytes:
+    """The body of the provider's answer to a call of that path."""
+    connection = http.client.HTTPConnection("127.0.0.1", provider.port, timeout=5)
+    try:
+        connection.request("POST", path, body)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def test_anthropic_s_dialect_is_spoken(provider: Target) -> None:
+    """By the path: what opens a message, its content, and what ends it."""
+    events = sse.Decoder().feed(asked(provider, "/v1/messages", b'{"stream":true,"x":"[[d=0,g=0,n=3,r=0]]"}'))
+    kinds = [json.loads(event)["type"].removeprefix("content_") for event in events]
+    deltas = ["block_delta"] * 3
+    assert kinds == ["message_start", "block_start", *deltas, "block_stop", "message_delta", "message_stop"]
+    assert json.loads(asked(provider, "/v1/messages"))["stop_reason"] == "end_turn"
+
+
+def test_bedrock_s_dialect_is_spoken(provider: Target) -> None:
+    """By the path: frames, whose checksums are right, of content and what stands around it."""
+    frames = Frames().feed(asked(provider, "/model/m/converse-stream", b'{"x":"[[d=0,g=0,n=3,r=0]]"}'))
+    kinds = [frame.headers[":event-type"] for frame in frames]
+    assert kinds == ["messageStart", *["contentBlockDelta"] * 3, "contentBlockStop", "messageStop", "metadata"]
+    assert json.loads(asked(provider, "/model/m/converse"))["stopReason"] == "end_turn"
 
 
 def test_streams_are_paced(provider: Target, tmp_path: Path) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from cloche.domain import errors
 from cloche.gateway.probe import ADVICE
 from cloche.providers.catalogue import PROVIDERS
-from compat.live import TOKEN, Live
+from compat.live import TOKEN, Live, in_front, playing
 from compat.provider import Handler, Provider, answer
 
 from .conftest import COMMAND, Run
@@ -72,7 +70,11 @@ def test_every_provider_can_be_shown(run: Run) -> None:
         assert data(run("provider", "show", name, "--json"))["name"] == name
     done = run("provider", "show", "acme")
     assert (done.returncode, done.stdout) == (4, "")
-    assert "there is no provider 'acme'" in done.stderr
+    assert "there is no provider 'acme': see `cloche provider list`" in done.stderr
+    assert "did you mean amazon-bedrock?" in run("provider", "show", "bedrock").stderr
+    assert "did you mean openai?" in run("provider", "show", "Azure").stderr
+    assert data(run("provider", "show", "palm", "--json"))["tasks"] == []
+    assert "anthropic.claude-haiku-4-5-20251001-v1:0" in run("provider", "show", "amazon-bedrock").stdout
 
 
 def test_each_failure_of_a_provider_has_advice() -> None:
@@ -95,19 +97,29 @@ class Thinker(Handler):
         self.server.asked.append(body)
         tight = "messages" in body and "max_tokens" in body
         told = {"error": {"message": "max_tokens is not supported", "code": "unsupported_parameter"}}
-        self.whole(400 if tight else 200, told if tight else answer(body["model"], body))
+        whole: dict[str, Any] = answer(body["model"], body)
+        if "prompt" in body:
+            whole["choices"] = [{"index": 0, "text": "OK", "finish_reason": "length"}]
+        if "input" in body:
+            whole = {"data": [{"index": 0, "embedding": [0.5]}], "usage": whole["usage"]}
+        self.whole(400 if tight else 200, told if tight else whole)
 
 
-@contextmanager
-def playing(handler: type[Handler]) -> Iterator[Provider]:
+class Liar(Handler):
+    """Says 200 to everything: with an error inside, or with an answer that is none."""
+
+    def do_POST(self) -> None:
+        """What the model's name says."""
+        model = json.loads(self.rfile.read(int(self.headers["content-length"])))["model"]
+        told = {"error": {"message": "too many", "code": 429}}
+        self.whole(200, told if model == "busy" else {"welcome": "to our website"})
+
+
+def acting(handler: type[Handler]) -> Provider:
     """A provider that answers so."""
-    with Provider() as running:
-        running.RequestHandlerClass = handler
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+    made = Provider()
+    made.RequestHandlerClass = handler
+    return made
 
 
 def model(name: str, base: str, entity: str, task: str = "llm/v1/chat") -> dict[str, Any]:
@@ -121,17 +133,15 @@ def model(name: str, base: str, entity: str, task: str = "llm/v1/chat") -> dict[
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """An endpoint of one model that answers, one of models that do not, each in a way of its own."""
     folder = tmp_path_factory.mktemp("probe")
-    with playing(Handler) as running:
+    with playing(acting(Handler)) as running:
         failing = [model(name, running.url, name) for name in ("echo", "bad-key", "busy", "refusing", "overloaded")]
         failing.append(model("echo", "http://127.0.0.1:1/v1", "deaf"))
         endpoints = [
             {"name": "good", "config": {"served_entities": [model("echo", running.url, "echo")]}},
             {"name": "mixed", "config": {"served_entities": failing}},
         ]
-        (folder / "endpoints.json").write_text(json.dumps(endpoints))
-        live = Live(folder, "--config", str(folder / "endpoints.json"), "--no-default-endpoint")
-        yield live
-        live.stop()
+        with in_front(folder, endpoints) as live:
+            yield live
 
 
 def probe(server: Live, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -189,7 +199,7 @@ def test_probe_of_what_is_not_there(server: Live) -> None:
 
 def test_each_model_is_asked_what_fits_its_task(server: Live) -> None:
     """Completions get a prompt, embeddings a text; a chat model that refuses so tight a bound is asked without it."""
-    with playing(Thinker) as running:
+    with playing(acting(Thinker)) as running:
         for task in ("chat", "completions", "embeddings"):
             entities = {"served_entities": [model("m", running.url, task, f"llm/v1/{task}")]}
             made = server.request("POST", "/api/2.0/serving-endpoints", {"name": task, "config": entities})
@@ -199,3 +209,18 @@ def test_each_model_is_asked_what_fits_its_task(server: Live) -> None:
         tight, loose, completion, embedding = running.asked
     assert (tight["max_tokens"], "max_tokens" in loose) == (1, False)
     assert (completion["max_tokens"], embedding["input"]) == (1, "OK")
+
+
+@pytest.mark.parametrize("task", ["chat", "completions", "embeddings"])
+def test_an_answer_is_read(server: Live, task: str) -> None:
+    """Status 200 says little: an error inside, and a page that is none of the API's answers, are failures."""
+    with playing(acting(Liar)) as running:
+        models = [model(name, running.url, name, f"llm/v1/{task}") for name in ("busy", "website")]
+        config = {"served_entities": models}
+        made = server.request("POST", "/api/2.0/serving-endpoints", {"name": f"liar-{task}", "config": config})
+        assert made.status == 200, made.body
+        done = probe(server, f"liar-{task}", "--json")
+    assert done.returncode == 1
+    busy, website = json.loads(done.stdout)["probes"]
+    assert busy["advice"] == ADVICE[errors.ProviderBusy]
+    assert website["advice"] == ADVICE[errors.ProviderBroken]

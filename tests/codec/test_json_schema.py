@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -131,3 +132,46 @@ def test_any_object_is_a_schema_or_is_refused(schema: dict[str, Any], value: Any
         return
     fault = checked.fault(value)
     assert fault is None or ": " in fault or "deeply" in fault
+
+
+LARGE = [
+    ({"anyOf": [{"const": [at]} for at in range(5000)]}, [1] * 100_000),
+    ({"items": {"enum": [{"a": at} for at in range(5000)]}}, [{"a": 4999}] * 5000),
+    ({"anyOf": [{"contains": {"const": -1}}] * 5000}, list(range(20_000))),
+    ({"items": {"anyOf": [{"const": at} for at in range(15_000)]}}, [-1] * 3000),
+    ({"type": "object"}, list(range(150_000))),
+    ({"pattern": "^b"}, "a" * 1_000_000),
+]
+
+
+@pytest.mark.parametrize(("schema", "value"), LARGE)
+def test_a_large_value_is_soon_refused_in_few_words(schema: dict[str, Any], value: Any) -> None:
+    """What many parts of a schema would look at in a large value takes neither the time nor the memory of all calls,
+    and a reason does not quote all of it."""
+    check = Schema(schema)
+    tracemalloc.start()
+    began = time.perf_counter()
+    fault = check.fault(value)
+    took = time.perf_counter() - began
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert fault is not None
+    assert len(fault) < 600
+    assert took < SOON
+    assert peak < 64 * 1024 * 1024
+
+
+def test_a_schema_may_only_be_so_large() -> None:
+    """One of more parts than anybody writes is refused before each is looked at."""
+    with pytest.raises(UnusableSchema, match="has more than"):
+        Schema({"enum": list(range(200_000))})
+
+
+def test_an_answer_of_common_size_is_checked_against_a_common_schema() -> None:
+    """What models write in a thousand lines is not too large."""
+    fields: dict[str, Any] = {f"f{at}": {"type": ["string", "null"], "enum": ["x", "y", None]} for at in range(40)}
+    check = Schema({"items": {"type": "object", "properties": fields, "required": list(fields)}})
+    assert check.fault([dict.fromkeys(fields, "x")] * 400) is None
+    assert check.fault([dict.fromkeys(fields, "x")] * 20 + [dict.fromkeys(fields, "z")]) == (
+        '[20].f0: "z" is not one of "x", "y" or null'
+    )

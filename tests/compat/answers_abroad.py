@@ -10,6 +10,8 @@ import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from .answers_of_clouds import bedrock_model, converse, vertex_model
+
 Json = dict[str, Any]
 
 TEXT = "Grüezi \U0001f30d! Bern is nice."
@@ -177,9 +179,32 @@ def gemini(kind: str, *, stream: bool) -> bytes:
     return server_sent(*answers) if stream else json.dumps(answers[0]).encode()
 
 
+# ---------------------------------------------------------------- bedrock
+
+_THINKING = {"reasoningContent": {"reasoningText": {"text": THOUGHT, "signature": "sig"}}}
+_CONVERSED: dict[str, tuple[list[Json], str]] = {
+    "tools": ([{"toolUse": {"toolUseId": "t1", "name": "weather", "input": ARGUMENTS}}], "tool_use"),
+    "refusal": ([], "content_filtered"),
+    "reasoning": ([_THINKING, {"text": TEXT}], "end_turn"),
+}
+
+
+def bedrock(kind: str, *, stream: bool) -> bytes:
+    """Of Converse."""
+    return converse(*_CONVERSED.get(kind, ([{"text": TEXT}], "end_turn")), stream=stream)
+
+
 # ---------------------------------------------------------------- the server
 
-DIALECTS = {"anthropic": anthropic, "cohere": cohere, "cohere-v1": cohere_v1, "gemini": gemini}
+DIALECTS = {
+    "anthropic": anthropic,
+    "bedrock": bedrock,
+    "cohere": cohere,
+    "cohere-v1": cohere_v1,
+    "gemini": gemini,
+    "vertex-claude": anthropic,
+    "vertex-gemini": gemini,
+}
 
 
 class Answers(ThreadingHTTPServer):
@@ -193,15 +218,23 @@ class Answers(ThreadingHTTPServer):
     def endpoints(self) -> list[Json]:
         """An endpoint for each dialect, named after it, in the shape of the control API."""
         url = f"http://127.0.0.1:{self.server_address[1]}"
-        paths = {"anthropic": "", "cohere": "", "cohere-v1": "/v1", "gemini": "/v1beta"}
-        return [_endpoint(name, f"{url}/{name}{path}") for name, path in paths.items()]
+        models = {name: _model(name, f"{url}/{name}") for name in ("anthropic", "cohere")}
+        models |= {name: _model(name, f"{url}/{name}/v1") for name in ("cohere-v1", "gemini")}
+        models |= {
+            "bedrock": bedrock_model(f"{url}/bedrock"),
+            "vertex-claude": vertex_model("claude-sonnet-4-5", f"{url}/vertex-claude", f"{url}/token"),
+            "vertex-gemini": vertex_model("gemini-2.5-flash", f"{url}/vertex-gemini", f"{url}/token"),
+        }
+        return [
+            {"name": name, "config": {"served_entities": [{"external_model": {"task": "llm/v1/chat", **model}}]}}
+            for name, model in models.items()
+        ]
 
 
-def _endpoint(name: str, base: str) -> Json:
+def _model(name: str, base: str) -> Json:
     provider = name.partition("-")[0]
     settings = {f"{provider}_api_key_plaintext": "sk-fake", f"{provider}_api_base": base}
-    model = {"name": "m", "provider": provider, "task": "llm/v1/chat", f"{provider}_config": settings}
-    return {"name": name, "config": {"served_entities": [{"external_model": model}]}}
+    return {"name": "m", "provider": provider, f"{provider}_config": settings}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -212,11 +245,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer in the dialect of the path, with the kind that the request names."""
         raw = self.rfile.read(int(self.headers["content-length"])).decode()
+        if self.path == "/token":
+            self._send(b'{"access_token": "ya29.fake", "expires_in": 3600}', "application/json")
+            return
         kind = next(kind for kind in KINDS if f"please {kind}" in raw)
         stream = bool(json.loads(raw).get("stream")) or "stream" in self.path
-        data = DIALECTS[self.path.split("/")[1]](kind, stream=stream)
+        name = self.path.split("/")[1]
+        streamed = "application/vnd.amazon.eventstream" if name == "bedrock" else "text/event-stream"
+        self._send(DIALECTS[name](kind, stream=stream), streamed if stream else "application/json")
+
+    def _send(self, data: bytes, kind: str) -> None:
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream" if stream else "application/json")
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from openai import OpenAI
 
 from cloche.engine.catalogue import Catalogue, Model
 
-from .live import ENDPOINT, MODEL, TOKEN, Live
+from .live import ENDPOINT, MODEL, TOKEN, Live, in_front, playing
 from .provider import Provider
 
 
@@ -26,23 +24,16 @@ def models_dir(models: Catalogue, model: Model) -> Path:
 @pytest.fixture(scope="session")
 def provider() -> Iterator[Provider]:
     """The scripted provider."""
-    with Provider() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with playing(Provider()) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="session")
 def relaying(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A server without a model of its own: an endpoint for each behaviour of the provider, under the same name."""
     folder = tmp_path_factory.mktemp("relaying")
-    config = folder / "endpoints.json"
-    config.write_text(json.dumps(provider.endpoints()))
-    server = Live(folder, "--config", str(config), "--no-default-endpoint")
-    yield server
-    server.stop()
+    with in_front(folder, provider.endpoints()) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -15,11 +15,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,6 +30,8 @@ ENDPOINT = "bedrock-chat-completions-endpoint"
 MODEL = "smollm2-135m-instruct"
 PATIENCE = 60.0
 """Seconds that a slow machine may take for anything that is waited for."""
+
+Service = TypeVar("Service", bound=HTTPServer)
 
 Entry = dict[str, Any]
 """A line of the server's log."""
@@ -150,6 +154,31 @@ class Live:
     def kill_engine(self) -> None:
         """End the model's process as the kernel would when memory runs out."""
         os.kill(self.engine_pid(), signal.SIGKILL)
+
+
+@contextmanager
+def playing(service: Service) -> Iterator[Service]:
+    """A service that answers, from a thread of its own, until the `with` block ends."""
+    with service:
+        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield service
+        finally:
+            service.shutdown()
+            thread.join()
+
+
+@contextmanager
+def in_front(folder: Path, endpoints: list[dict[str, Any]]) -> Iterator[Live]:
+    """A server without a model of its own that has these endpoints, in the shape of the control API."""
+    config = folder / "endpoints.json"
+    config.write_text(json.dumps(endpoints))
+    live = Live(folder, "--config", str(config), "--no-default-endpoint")
+    try:
+        yield live
+    finally:
+        live.stop()
 
 
 def chat(**fields: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from openai import APIError, OpenAI
 
 from codec.frames import event, exception
 
-from .live import TOKEN, Live
+from .live import TOKEN, in_front, playing
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -83,12 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def bedrock() -> Iterator[Bedrock]:
     """The service."""
-    with Bedrock() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with playing(Bedrock()) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +99,12 @@ def client(bedrock: Bedrock, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     }
     model = {"name": MODEL, "provider": "amazon-bedrock", "task": "llm/v1/chat", "amazon_bedrock_config": settings}
     folder = tmp_path_factory.mktemp("bedrock")
-    config = folder / "endpoints.json"
-    config.write_text(json.dumps([{"name": "claude", "config": {"served_entities": [{"external_model": model}]}}]))
-    live = Live(folder, "--config", str(config), "--no-default-endpoint")
-    with OpenAI(api_key=TOKEN, base_url=f"{live.url}/serving-endpoints", max_retries=0, timeout=60) as made:
+    endpoint = {"name": "claude", "config": {"served_entities": [{"external_model": model}]}}
+    with (
+        in_front(folder, [endpoint]) as live,
+        OpenAI(api_key=TOKEN, base_url=f"{live.url}/serving-endpoints", max_retries=0, timeout=60) as made,
+    ):
         yield made
-    live.stop()
 
 
 def test_a_whole_answer(client: OpenAI, bedrock: Bedrock) -> None:

@@ -27,6 +27,9 @@ MARK = "canary5f3e9a71"
 API = "/api/2.0/serving-endpoints"
 SCOPE = "canaries"
 
+BEARING = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "x-custom-key", "x-amz-security-token")
+"""Header fields that credentials are sent in."""
+
 Settings = dict[str, Any]
 
 
@@ -36,8 +39,10 @@ def marked(what: str) -> str:
 
 
 def credential(path: str, what: str) -> str:
-    """A marked secret that is good for a provider: most take anything, Google has a form for it."""
+    """A marked secret that is good for a provider: most take anything, Google has a form for it, and AWS for ids."""
     mark = marked(f"{what}{path}")
+    if path == "aws_access_key_id":
+        return mark.replace("-", "_")
     return service_account(private_key_id=mark) if path == "private_key" else mark
 
 
@@ -54,17 +59,21 @@ class Indiscreet(BaseHTTPRequestHandler):
             return
         body = json.loads(given)
         status = int(body["model"]) if body.get("model", "").isdigit() else 200
-        sent = f"{self.headers.get('authorization')} {self.headers.get('x-custom-key')}"
+        sent = " ".join(str(self.headers.get(name)) for name in BEARING)
         error = {"error": {"message": f"Incorrect API key provided: {sent}", "code": "invalid_api_key"}}
+        if body.get("stream") or "stream" in self.path:
+            self._answer(200, sent, error)
+            return
         message = {"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}
         self._answer(status, sent, {"id": "1", "choices": [message]} if status == 200 else error)
 
     def _answer(self, status: int, sent: str, value: object) -> None:
-        data = json.dumps(value).encode()
+        streamed = status == 200 and isinstance(value, dict) and "error" in value
+        data = (b"data: " if streamed else b"") + json.dumps(value).encode() + b"\n\n"
         self.send_response(status)
         self.send_header("x-sent", sent)
         self.send_header("location", f"http://127.0.0.1/{sent.replace(' ', '')}")
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", "text/event-stream" if streamed else "application/json")
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -168,7 +177,7 @@ def providers(upstream: str) -> dict[str, tuple[str, Settings, tuple[str, ...]]]
         "microsoft_entra_client_id": "c",
         "microsoft_entra_authority": upstream,
     }
-    bedrock = {"aws_region": "eu-west-1", "bedrock_provider": "anthropic"}
+    bedrock = {"aws_region": "eu-west-1", "bedrock_provider": "anthropic", "aws_api_base": upstream}
     vertex = {
         "project_id": "p",
         "region": "europe-west1",
@@ -182,7 +191,8 @@ def providers(upstream: str) -> dict[str, tuple[str, Settings, tuple[str, ...]]]
         "cohere": ("cohere", {"cohere_api_base": upstream}, ("cohere_api_key",)),
         "gemini": ("gemini", {"gemini_api_base": upstream}, ("gemini_api_key",)),
         "mistral": ("mistral", {"mistral_api_base": upstream}, ("mistral_api_key",)),
-        "bedrock": ("amazon-bedrock", bedrock, ("aws_access_key_id", "aws_secret_access_key")),
+        "bedrock": ("amazon-bedrock", bedrock, ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")),
+        "ai21labs": ("ai21labs", {"ai21labs_api_base": upstream}, ("ai21labs_api_key",)),
         "vertex": ("google-cloud-vertex-ai", vertex, ("private_key",)),
         "databricks": (
             "databricks-model-serving",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from databricks.sdk.service.serving import ChatMessage, ChatMessageRole
 from openai import OpenAI
 
 from .abroad import CITY, Abroad
-from .live import TOKEN, Live
+from .live import TOKEN, Live, in_front, playing
 
 PROVIDERS = ("anthropic", "cohere", "gemini")
 MESSAGES: Any = [
@@ -34,23 +33,16 @@ TOOLS: Any = [
 @pytest.fixture(scope="module")
 def abroad() -> Iterator[Abroad]:
     """The providers."""
-    with Abroad() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with playing(Abroad()) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
 def server(abroad: Abroad, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """An endpoint for each of them."""
     folder = tmp_path_factory.mktemp("abroad")
-    config = folder / "endpoints.json"
-    config.write_text(json.dumps(abroad.endpoints()))
-    live = Live(folder, "--config", str(config), "--no-default-endpoint")
-    yield live
-    live.stop()
+    with in_front(folder, abroad.endpoints()) as running:
+        yield running
 
 
 @pytest.fixture

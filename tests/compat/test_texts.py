@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +10,7 @@ from databricks.sdk import WorkspaceClient
 from mlflow.deployments import get_deploy_client
 from openai import APIError, BadRequestError, OpenAI, RateLimitError
 
-from .live import PATIENCE, TOKEN, Live
+from .live import PATIENCE, TOKEN, Live, in_front, playing
 from .wordsmiths import TEXT, VECTOR, Wordsmiths
 
 PROSE = ("openai", "anthropic", "cohere", "ai21labs")
@@ -23,23 +21,16 @@ VECTORS = ("openai-vectors", "cohere-vectors")
 @pytest.fixture(scope="module")
 def wordsmiths() -> Iterator[Wordsmiths]:
     """The providers."""
-    with Wordsmiths() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with playing(Wordsmiths()) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
 def server(wordsmiths: Wordsmiths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """An endpoint for each of them."""
     folder = tmp_path_factory.mktemp("texts")
-    config = folder / "endpoints.json"
-    config.write_text(json.dumps(wordsmiths.endpoints()))
-    live = Live(folder, "--config", str(config), "--no-default-endpoint")
-    yield live
-    live.stop()
+    with in_front(folder, wordsmiths.endpoints()) as running:
+        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ One kind is no ChatCompletion, by Databricks' own choice: an answer with reasoni
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +14,11 @@ from openai import APIResponseValidationError, OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from .answers_abroad import ARGUMENTS, CITED, DIALECTS, KINDS, TEXT, THOUGHT, URL, Answers
-from .live import TOKEN, Live
+from .live import TOKEN, Live, in_front, playing
 
 FINISHES = {"tools": "tool_calls", "refusal": "content_filter"}
-WITHOUT_LOGPROBS = ("anthropic", "cohere-v1")
+WITHOUT_LOGPROBS = ("anthropic", "bedrock", "cohere-v1", "vertex-claude")
+WITHOUT_SOURCES = ("bedrock",)
 WITHOUT_REASONING = ("cohere-v1",)
 TYPED = [kind for kind in KINDS if kind != "reasoning"]
 TOOLS: Any = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}]
@@ -27,23 +27,16 @@ TOOLS: Any = [{"type": "function", "function": {"name": "weather", "parameters":
 @pytest.fixture(scope="module")
 def answers() -> Iterator[Answers]:
     """The providers."""
-    with Answers() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with playing(Answers()) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
 def server(answers: Answers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """An endpoint in front of each of them."""
     folder = tmp_path_factory.mktemp("typed")
-    config = folder / "endpoints.json"
-    config.write_text(json.dumps(answers.endpoints()))
-    live = Live(folder, "--config", str(config), "--no-default-endpoint")
-    yield live
-    live.stop()
+    with in_front(folder, answers.endpoints()) as running:
+        yield running
 
 
 @pytest.fixture
@@ -113,7 +106,7 @@ def test_whole_answers(client: OpenAI, provider: str, kind: str) -> None:
     if kind == "logprobs" and provider not in WITHOUT_LOGPROBS:
         assert choice.logprobs is not None
         assert [token.token for token in choice.logprobs.content or ()] == [TEXT]
-    if kind == "sources":
+    if kind == "sources" and provider not in WITHOUT_SOURCES:
         [annotation] = choice.message.annotations or []
         cited = annotation.url_citation
         assert (cited.url, cited.title, TEXT[cited.start_index : cited.end_index]) == (URL, "Bern", CITED)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from cloche.control.provider_forms import PROVIDER_FORMS
 from cloche.control.publish import Publisher
 from cloche.control.secret_scopes import SecretScopes
 from cloche.control.secrets import check_readable, forget_unused, hidden_scope, keep_plaintext
@@ -17,6 +18,7 @@ from cloche.store.sealing import CannotOpen
 from cloche.store.secrets import Scope
 from cloche.store.work import REFERENCE
 from cloche.wire.openai import read_chat
+from cloche.wire.serving_reading import read_endpoint
 
 from .installation import (
     ADMIN,
@@ -114,6 +116,18 @@ def test_a_credential_in_both_forms_is_refused(made: Publisher) -> None:
         kept(made, both)
     assert caught.value.details == ((PATH, "give either openai_api_key or openai_api_key_plaintext, not both"),)
     assert "sk-plain" not in caught.value.message
+
+
+def test_a_reference_in_the_field_for_plaintext_is_refused() -> None:
+    """It would be sent to the provider as a key."""
+    declared = {"name": "gpt", "provider": "openai", "task": "llm/v1/chat"}
+    settings = {"openai_api_key_plaintext": REFERRED}
+    body = {
+        "name": "chat",
+        "config": {"served_entities": [{"external_model": {**declared, "openai_config": settings}}]},
+    }
+    with pytest.raises(InvalidFields, match="is a reference, which goes into openai_api_key"):
+        read_endpoint(body, PROVIDER_FORMS)
 
 
 def test_what_is_used_no_more_goes(made: Publisher) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,20 @@ def folder() -> Path | None:
     return next((place for place in places if (place / "dev" / "index.json").is_file()), None)
 
 
-@cache
-def recordings(apis: tuple[str, ...] = CHAT_APIS) -> tuple[Recording, ...]:
-    """All exchanges of these APIs; none where there is no folder."""
+def exchanged(*apis: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """What the index says, and what its file says, of each exchange of these APIs; none where there is no folder."""
     place = folder()
     if place is None:
-        return ()
-    items = json.loads((place / "dev" / "index.json").read_bytes())["items"]
-    return tuple(_read(place / "dev" / item["file"]) for item in items if item["api"] in apis)
+        return
+    for item in json.loads((place / "dev" / "index.json").read_bytes())["items"]:
+        if item["api"] in apis:
+            yield item, json.loads((place / "dev" / item["file"]).read_bytes())
+
+
+@cache
+def recordings(apis: tuple[str, ...] = CHAT_APIS) -> tuple[Recording, ...]:
+    """All exchanges of these APIs, read."""
+    return tuple(_read(recording) for _, recording in exchanged(*apis))
 
 
 @cache
@@ -68,8 +75,7 @@ def accepted_paths(api: str) -> frozenset[str]:
     return frozenset(json.loads((place / "dev" / "request_vocab.json").read_bytes())[api])
 
 
-def _read(path: Path) -> Recording:
-    item = json.loads(path.read_bytes())
+def _read(item: dict[str, Any]) -> Recording:
     answer = item["response"]
     return Recording(
         id=item["id"],

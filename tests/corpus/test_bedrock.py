@@ -26,7 +26,7 @@ from cloche.wire.openai import read_chat
 from codec.cuts import bytewise, randomly, whole
 
 from . import bedrock_chats
-from .recordings import MISSING, accepted_paths, folder
+from .recordings import MISSING, accepted_paths, exchanged, folder
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=MISSING)
 
@@ -50,12 +50,8 @@ class Exchange(msgspec.Struct, frozen=True):
 
 @cache
 def exchanges() -> tuple[Exchange, ...]:
-    """All with Converse; none where there is no folder."""
-    place = folder()
-    if place is None:
-        return ()
-    items = json.loads((place / "dev" / "index.json").read_bytes())["items"]
-    return tuple(_read(json.loads((place / "dev" / each["file"]).read_bytes())) for each in items if each["api"] == API)
+    """All with Converse."""
+    return tuple(_read(recording) for _, recording in exchanged(API))
 
 
 def _read(item: dict[str, Any]) -> Exchange:

@@ -22,7 +22,7 @@ from cloche.wire.openai import read_chat
 from codec.cuts import bytewise, randomly, whole
 
 from . import gemini_chats
-from .recordings import MISSING, folder
+from .recordings import MISSING, exchanged, folder
 from .replay import sse_events
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=MISSING)
@@ -49,14 +49,8 @@ class Exchange(msgspec.Struct, frozen=True):
 
 @cache
 def exchanges() -> tuple[Exchange, ...]:
-    """All of both services; none where there is no folder."""
-    place = folder()
-    if place is None:
-        return ()
-    items = json.loads((place / "dev" / "index.json").read_bytes())["items"]
-    return tuple(
-        _read(json.loads((place / "dev" / each["file"]).read_bytes())) for each in items if each["api"] in APIS
-    )
+    """All of both services."""
+    return tuple(_read(recording) for _, recording in exchanged(*APIS))
 
 
 def _read(item: dict[str, Any]) -> Exchange:

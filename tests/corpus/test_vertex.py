@@ -22,7 +22,7 @@ from cloche.wire.openai import read_chat
 from codec.cuts import bytewise, randomly, whole
 from providers.google_keys import workload_identity
 
-from .recordings import MISSING, folder
+from .recordings import MISSING, exchanged, folder
 
 pytestmark = pytest.mark.skipif(folder() is None, reason=MISSING)
 
@@ -48,13 +48,8 @@ class Exchange(msgspec.Struct, frozen=True):
 
 @cache
 def exchanges() -> tuple[Exchange, ...]:
-    """All of them that speak our encoding; none where there is no folder."""
-    place = folder()
-    if place is None:
-        return ()
-    items = json.loads((place / "dev" / "index.json").read_bytes())["items"]
-    found = [each for each in items if each["api"] == "vertex.generateContent"]
-    return tuple(_read(each, json.loads((place / "dev" / each["file"]).read_bytes())) for each in found)
+    """All of them that speak our encoding."""
+    return tuple(_read(item, recording) for item, recording in exchanged("vertex.generateContent"))
 
 
 def _read(item: dict[str, Any], recording: dict[str, Any]) -> Exchange:

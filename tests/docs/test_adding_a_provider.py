@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 
 import pytest
 from openai import BadRequestError, OpenAI
+
+from compat.live import playing
 
 from .conftest import Live, serving
 from .pages import ROOT, Block, blocks
@@ -62,12 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def parrot() -> Iterator[Parrot]:
     """The service."""
-    with Parrot() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with playing(Parrot()) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 def code(language: str, beginning: str) -> Block:

@@ -13,12 +13,15 @@ from typing import Any
 import msgspec
 import pytest
 import typer
+import yaml
 
 from cloche import settings
 from cloche.cli.main import app
 from cloche.control.declared import Declared, declared_endpoints
+from cloche.control.provider_forms import PROVIDER_FORMS
 from cloche.control.secret_references import with_values
 from cloche.providers.catalogue import PROVIDERS
+from cloche.wire.serving_reading import read_endpoint
 
 from .conftest import Live
 from .pages import Block, blocks, pages
@@ -29,6 +32,7 @@ SECONDS = 60
 
 BLOCKS = [block for page in pages() if page.name != TRANSLATED for block in blocks(page)]
 EXAMPLES = [block for block in BLOCKS if block.language in RUNS and block.mark != "not run"]
+MODELS = [block for block in BLOCKS if block.language == "yaml" and block.code.startswith("external_model:")]
 FILES = [block for block in BLOCKS if block.mark == "file"]
 COMMANDS = [block for block in BLOCKS if block.language == "bash" and "cloche " in block.code]
 
@@ -71,6 +75,13 @@ def test_file_is_accepted(file: Block, tmp_path: Path) -> None:
         if model is not None:
             known = with_values(model.settings, "", lambda _reference, _path: "example")
             PROVIDERS[model.provider].bind(msgspec.structs.replace(model, settings=known))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=ids)
+def test_external_model_is_accepted(model: Block) -> None:
+    """An external model can be declared as a provider's page shows it."""
+    whole = {"name": "shown", "config": {"served_entities": [yaml.safe_load(model.code)]}}
+    read_endpoint(whole, PROVIDER_FORMS)
 
 
 @pytest.mark.parametrize("block", COMMANDS, ids=ids)

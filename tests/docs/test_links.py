@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,20 @@ def test_readmes_keep_step() -> None:
     assert [block.code for block in blocks(english)] == [block.code for block in blocks(japanese)]
     english_links = [link for link in links(english) if not link.startswith("README")]
     assert english_links == [link for link in links(japanese) if not link.startswith("README")]
+
+
+def test_the_readmes_tell_the_size_that_it_has() -> None:
+    """Lines to a tenth, direct dependencies to the number."""
+    size = sum(len(path.read_bytes().splitlines()) for path in (ROOT / "src").rglob("*.py"))
+    needed = len(tomllib.loads(text(ROOT / "pyproject.toml"))["project"]["dependencies"])
+    for name, told in (
+        ("README.md", r"([\d,]+) lines.* with (\d+) direct"),
+        ("README.ja.md", r"([\d,]+) 行.*依存は (\d+) 個"),
+    ):
+        found = re.search(told, text(ROOT / name))
+        assert found is not None
+        assert abs(int(found[1].replace(",", "")) - size) < size / 10
+        assert int(found[2]) == needed
 
 
 def test_every_setting_is_described() -> None:

@@ -19,6 +19,18 @@ PRIVATE = (
     "2002:a00:1::",
     "224.0.0.1",
     "255.255.255.255",
+    "168.63.129.16",
+    "192.0.0.192",
+    "fec0::1",
+    "::a9fe:a9fe",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::1",
+    "2852039166",
+    "0xa9fea9fe",
+    "0xA9.0xfe.43518",
+    "0251.0376.0251.0376",
+    "169.254.169.254.",
+    "10.1",
 )
 
 
@@ -30,13 +42,30 @@ def test_no_private_address_is_called(address: str) -> None:
     assert "--allow-upstream" in why
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "provider.test"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "93.184.216.34",
+        "2606:2800:220:1:248:1893:25c8:1946",
+        "64:ff9b::5db8:d822",
+        "0x5d.0xb8d822",
+        "provider.test",
+        "08",
+        "1.2.3.4.5",
+        "0x",
+        "1..2",
+        "4294967296",
+        "256.1",
+    ],
+)
 def test_public_addresses_are_called(address: str) -> None:
     """Public addresses may be called; a name says nothing before it is resolved."""
     assert Reach().refuses("provider.test", address) is None
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "127.9.9.9", "127.1", "0", "0x7f000001", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::"]
+)
 def test_this_machine_is_called_only_where_that_is_allowed(address: str) -> None:
     """Loopback addresses, and those that mean the same, are allowed or not as one."""
     assert Reach(loopback=True).refuses("provider.test", address) is None

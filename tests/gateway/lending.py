@@ -10,7 +10,8 @@ import msgspec
 from cloche.domain.errors import Problem, ProviderCredentials, ProviderUnreachable
 from cloche.domain.lending import FromHost, Lent, Steps, lines
 from cloche.domain.outbound import HttpCall, Origin, Receiver, Timeouts
-from cloche.gateway.credentials import Credentials, HostAccess
+from cloche.gateway.credentials import Credentials
+from cloche.gateway.obtaining import HostAccess
 
 from .scripted import Outbound
 
@@ -20,11 +21,13 @@ HOUR = 3600.0
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """A source that asks for a token, and takes it as it comes.  `file`, `of_host`: where it looks on the machine."""
+    """A source that asks for a token, and takes it as it comes.  `file`, `of_host`: where it looks on the machine.
+    `life`: seconds that it lasts."""
 
     name: str = "a"
     file: str | None = None
     of_host: bool = False
+    life: float = HOUR
 
     def obtain(self, now: float) -> Steps:
         """One step, or two."""
@@ -35,7 +38,7 @@ class Tokens(msgspec.Struct, frozen=True):
         )
         if found.status != 200:
             raise ProviderCredentials(f"no token: {found.status}")
-        return Lent({"token": found.body.decode()}, now + HOUR)
+        return Lent({"token": found.body.decode()}, now + self.life)
 
 
 class Patient(msgspec.Struct, frozen=True):
@@ -72,6 +75,8 @@ class Stamp:
         """As a header line."""
         if lent.values["token"] == "useless":
             raise ProviderCredentials("that cannot be used")
+        if lent.values["token"] == "defect":
+            raise KeyError("signature")
         return lines(call, {"authorization": lent.values["token"]})
 
 

@@ -114,6 +114,7 @@ def test_a_failure_is_told_to_everybody_who_waits() -> None:
         first, second = world.call(), world.call()
         await turn()
         world.sent[0].answer(b"no", status=400)
+        await turn()
         assert first.problem is not None
         assert first.problem is second.problem
         assert "no token: 400" in first.problem.message
@@ -155,6 +156,7 @@ def test_a_defect_in_a_source_ends_the_calls_that_wait() -> None:
         told = world.call(Defect())
         await turn()
         world.sent[0].answer(b"{}")
+        await turn()
         assert told.problem is not None
         assert told.problem.status == 500
         assert "access_token" not in told.problem.message
@@ -306,6 +308,7 @@ def test_a_busy_token_server_is_passed_on() -> None:
         told = world.call()
         await turn()
         world.sent[0].receiver.on_failure(ProviderBusy("slow down", retry_after=7))
+        await turn()
         assert told.problem is not None
         assert told.problem.retry_after == 7
 

@@ -11,6 +11,7 @@ import pytest
 from msgspec import structs
 
 from cloche.domain.chat import ChatRequest, ChatResponse, Choice, Chunk, FinishReason, ReasoningDelta, Usage
+from cloche.domain.endpoint import ExternalModel
 from cloche.domain.errors import BadRequest, Problem, ProviderBroken, ProviderBusy, ProviderTimeout
 from cloche.domain.outbound import HttpCall, Origin, Timeouts
 from cloche.domain.translation import Report
@@ -159,6 +160,16 @@ def test_strict_callers_are_refused_instead(world: World) -> None:
     assert (client.status, world.calls) == (400, [])
 
 
+def test_a_strict_header_that_says_nothing_is_refused(world: World) -> None:
+    """Taken for a no it would lose what its sender means to keep; letters may be of any case."""
+    for said in (b"yes", b"1", b""):
+        _, client = world.ask(seed=1, headers={b"cloche-strict-params": said})
+        assert (client.status, client.json["message"]) == (400, "cloche-strict-params: must be true or false")
+    _, client = world.ask(seed=1, headers={b"cloche-strict-params": b"True"})
+    assert client.json["message"].startswith("seed: ")
+    assert world.calls == []
+
+
 def test_a_strict_endpoint_is_strict_with_everybody(world: World) -> None:
     """Where the endpoint wants it, no header is needed, and none that says otherwise helps."""
     snapshot = world.snapshot.current()
@@ -200,3 +211,85 @@ def test_a_stream_that_breaks(world: World) -> None:
         assert "error" in client.events[-2]
         assert client.events[-1] == "[DONE]"
     assert world.idle
+
+
+CLAUDE = ExternalModel("claude-sonnet-4-5", "anthropic", "llm/v1/chat", {"anthropic_api_key_plaintext": "sk-1"})
+BUSY = b'{"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}'
+
+
+@pytest.mark.parametrize(("body", "status", "words"), [(BUSY, 503, "busy"), (b"{}", 502, "without an end")])
+def test_json_in_place_of_a_stream(body: bytes, status: int, words: str) -> None:
+    """An error with status 200 is that error; what is no answer is named as such."""
+    world = World()
+    world.add("claude", CLAUDE)
+    _, client = world.ask("claude", stream=True)
+    world.last.answer(body)
+    assert client.status == status
+    assert words in client.json["message"]
+    assert world.idle
+
+
+def test_a_whole_answer_in_place_of_a_stream() -> None:
+    """An answer that comes in one piece is streamed to who wanted a stream, with all that it has."""
+    content: list[Any] = [
+        {"type": "thinking", "thinking": "hm", "signature": "s"},
+        {"type": "text", "text": "Bern"},
+        {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}},
+    ]
+    whole = {
+        "type": "message",
+        "content": content,
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    }
+    world = World()
+    world.add("claude", CLAUDE)
+    _, client = world.ask("claude", stream=True)
+    world.last.answer(json.dumps(whole).encode())
+    _, said, last = (each["choices"][0] for each in client.events[:-1])
+    summary = {"type": "summary_text", "text": "hm", "signature": "s"}
+    assert said["delta"]["content"] == [{"type": "reasoning", "summary": [summary]}, {"type": "text", "text": "Bern"}]
+    assert said["delta"]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"a": 1}'}
+    assert last["finish_reason"] == "tool_calls"
+    assert client.events[-2]["usage"]["total_tokens"] == 3
+    assert world.idle
+
+
+def test_tokens_counted_in_the_head() -> None:
+    """A count that stands in the head of a whole answer, and not in it, is the answer's; also where a stream was
+    wanted of a family that is not streamed."""
+    settings = {
+        "aws_region": "us-east-1",
+        "bedrock_provider": "ai21labs",
+        "bedrock_api_type": "invoke",
+        "aws_access_key_id_plaintext": "AKIAEXAMPLE00000",
+        "aws_secret_access_key_plaintext": "x" * 40,
+    }
+    world = World()
+    world.add("old", ExternalModel("ai21.j2-mid-v1", "amazon-bedrock", "llm/v1/chat", settings))
+    body = b'{"completions": [{"data": {"text": "Bern"}, "finishReason": {"reason": "endoftext"}}]}'
+    head = {
+        b"content-type": b"application/json",
+        b"x-amzn-bedrock-input-token-count": b"5",
+        b"x-amzn-bedrock-output-token-count": b"2",
+        b"x-amzn-bedrock-cache-read-input-token-count": b"3",
+    }
+    for stream in (False, True):
+        _, client = world.ask("old", stream=stream)
+        receiver = world.last.receiver
+        receiver.on_head(200, dict(head))
+        receiver.on_data(body)
+        receiver.on_end()
+        usage = client.events[-2]["usage"] if stream else client.json["usage"]
+        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (8, 2)
+        assert usage["prompt_tokens_details"] == {"cached_tokens": 3}
+    assert world.idle
+
+
+def test_events_under_the_content_type_of_json() -> None:
+    """What begins as events do is read as events."""
+    world = World()
+    world.add("claude", CLAUDE)
+    _, client = world.ask("claude", stream=True)
+    world.last.answer(b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error"}}\n\n')
+    assert client.status == 503

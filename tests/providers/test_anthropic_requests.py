@@ -163,8 +163,14 @@ def test_what_the_provider_did_itself_goes_back() -> None:
     assert turns(HELLO, {"role": "assistant", "content": "", "provider_content": kept})[1]["content"] == SEARCHED
 
 
+def test_instructions_alone() -> None:
+    """Instructions without a turn are what the user says, as other providers take them."""
+    body, report = sent(messages=[{"role": "system", "content": "a"}])
+    assert (body.get("system"), body["messages"]) == (None, [{"role": "user", "content": "a"}])
+    assert report["emulated"] == ["messages"]
+
+
 BAD: list[tuple[list[dict[str, Any]], str]] = [
-    ([{"role": "system", "content": "a"}], "messages: "),
     ([{"role": "user", "content": " "}], "messages: "),
     ([{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}], "messages[0].content[0].type: "),
     ([{"role": "user", "content": [{"type": "image_url", "image_url": "data:x"}]}], "messages[0].content[0].image_url"),

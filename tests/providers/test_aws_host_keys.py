@@ -15,7 +15,8 @@ import pytest
 
 from cloche.domain.errors import Problem, ProviderCredentials
 from cloche.domain.outbound import HttpCall, Origin, Timeouts
-from cloche.gateway.credentials import Credentials, HostAccess
+from cloche.gateway.credentials import Credentials
+from cloche.gateway.obtaining import HostAccess
 from cloche.providers.aws_credentials import HostKeys
 from cloche.providers.aws_signing import AwsSignature
 from cloche.providers.base import render_head
@@ -23,7 +24,7 @@ from cloche.upstream import Upstream, UpstreamOptions
 
 from .aws_verifier import verified
 
-SECRETS = {"OF-INSTANCE": "secret/of+instance", "OF-ROLE": "secret/of+role", "OF-TOKEN": "secret/of+token"}
+SECRETS = {"OF-HOST": "secret/of+instance", "OF-ROLE": "secret/of+role", "OF-WEB": "secret/of+token"}
 ROLE = "arn:aws:iam::123456789012:role/serving"
 TARGET = "/model/anthropic.claude-3-haiku-20240307-v1%3A0/converse"
 
@@ -70,9 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith(roles):
             if self.headers["x-aws-ec2-metadata-token"] != "session":
                 return 401, b""
-            return 200, b"serving" if self.path == roles else _keys("OF-INSTANCE", "Token")
+            return 200, b"serving" if self.path == roles else _keys("OF-HOST", "Token")
         if self.path == "/" and b"WebIdentityToken=ey.J.w" in body:
-            return 200, _of_sts("AssumeRoleWithWebIdentity", "OF-TOKEN")
+            return 200, _of_sts("AssumeRoleWithWebIdentity", "OF-WEB")
         if not self._verified(body):
             return 403, b'{"Error": {"Code": "SignatureDoesNotMatch"}}'
         if self.path == "/":
@@ -175,7 +176,7 @@ METADATA = [
 def test_keys_of_an_instance(aws: Aws) -> None:
     """Calls at once and calls after share the keys, and each is signed so that AWS takes it."""
     heard = ask(aws, None, {}, times=3)
-    assert [(each.status, each.body, each.problem) for each in heard] == [(200, b"OF-INSTANCE", None)] * 4
+    assert [(each.status, each.body, each.problem) for each in heard] == [(200, b"OF-HOST", None)] * 4
     assert aws.asked == METADATA + [f"POST {TARGET}"] * 4
 
 
@@ -191,7 +192,7 @@ def test_a_web_identity(aws: Aws, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("ey.J.w\n")
     variables = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"), "AWS_ROLE_ARN": ROLE}
     heard = ask(aws, None, variables)
-    assert [(each.status, each.body) for each in heard] == [(200, b"OF-TOKEN")] * 2
+    assert [(each.status, each.body) for each in heard] == [(200, b"OF-WEB")] * 2
     assert aws.asked == ["POST /", f"POST {TARGET}", f"POST {TARGET}"]
 
 

@@ -33,7 +33,7 @@ from .bedrock_calls import CLAUDE, KEY_ID, SECRET, bound, chat_model
 GROUP = "amazon_bedrock_config"
 HI = read_chat(b'{"messages": [{"role": "user", "content": "hi"}]}')
 ARN = "arn:aws:iam::123456789012:instance-profile/serving"
-NO_KEYS = {"aws_access_key_id_plaintext": None, "aws_secret_access_key_plaintext": None}
+NO_KEYS: dict[str, Any] = {"aws_access_key_id_plaintext": None, "aws_secret_access_key_plaintext": None}
 
 # ---------------------------------------------------------------- settings
 
@@ -44,7 +44,14 @@ NO_KEYS = {"aws_access_key_id_plaintext": None, "aws_secret_access_key_plaintext
         ({"aws_region": "x/y"}, f"{GROUP}.aws_region", "is no region"),
         ({"aws_region": None}, f"{GROUP}.aws_region", "this field is required"),
         ({"bedrock_provider": "x"}, f"{GROUP}.bedrock_provider", "must be one of ai21labs, amazon, anthropic, cohere"),
-        (NO_KEYS, f"{GROUP}.aws_access_key_id", "give aws_access_key_id or aws_access_key_id_plaintext"),
+        (
+            {"aws_access_key_id_plaintext": None},
+            f"{GROUP}.aws_access_key_id",
+            "give aws_access_key_id or aws_access_key_id_plaintext",
+        ),
+        ({"aws_access_key_id_plaintext": "a/b+c"}, f"{GROUP}.aws_access_key_id_plaintext", "is no id of an access key"),
+        ({"aws_access_key_id_plaintext": "ASIAEXAMPLE"}, f"{GROUP}.aws_session_token", "is required: a key whose id"),
+        ({"aws_region": "us-east-1a"}, f"{GROUP}.aws_region", "is no region"),
         (
             {"aws_secret_access_key_plaintext": None},
             f"{GROUP}.aws_secret_access_key",
@@ -60,6 +67,20 @@ NO_KEYS = {"aws_access_key_id_plaintext": None, "aws_secret_access_key_plaintext
         ({"uc_service_credential_name": "x"}, f"{GROUP}.uc_service_credential_name", "is not supported: cloche knows"),
         ({"aws_api_base": "h"}, f"{GROUP}.aws_api_base", "must be an http:// or https:// URL"),
         ({"aws_api_base": "http://h/?a=b"}, f"{GROUP}.aws_api_base", "must have no query"),
+        (
+            {
+                "aws_api_base": "https://evil.execute-api.us-east-1.amazonaws.com",
+                "instance_profile_arn": ARN,
+                **NO_KEYS,
+            },
+            f"{GROUP}.aws_api_base",
+            "must be the provider's own",
+        ),
+        (
+            {"aws_api_base": "http://bedrock-runtime.us-east-1.amazonaws.com", "instance_profile_arn": ARN, **NO_KEYS},
+            f"{GROUP}.aws_api_base",
+            "must be the provider's own",
+        ),
         ({"bedrock_api_type": "x"}, f"{GROUP}.bedrock_api_type", "must be one of converse, invoke"),
         ({"aws_regoin": "x"}, f"{GROUP}.aws_regoin", "there is no such field"),
     ],
@@ -87,6 +108,22 @@ def test_keys_and_a_profile() -> None:
 def call_of(stream: bool = False, **settings: Any) -> HttpCall:
     """A call of a chat model with these settings."""
     return chat_model(**settings).encode(HI, Report(), stream=stream)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "bedrock-runtime.us-east-1.amazonaws.com",
+        "bedrock-runtime-fips.us-east-1.amazonaws.com",
+        "bedrock-runtime.us-east-1.api.aws",
+        "vpce-0123-abc.bedrock-runtime.us-east-1.vpce.amazonaws.com",
+        "localhost",
+    ],
+)
+def test_the_host_s_keys_sign_calls_to_aws(host: str) -> None:
+    """To each of the service's names, and to this machine."""
+    settings: dict[str, Any] = {"aws_api_base": f"https://{host}", "instance_profile_arn": ARN, **NO_KEYS}
+    assert call_of(**settings).origin.host == host
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ def test_messages() -> None:
             {"role": "tool", "content": "c", "tool_call_id": "c1"},
         ]
     }
-    assert report.fates() == {"dropped": ["messages.cache_control", "messages.name", "messages.reasoning"]}
+    lost = ["messages.cache_control", "messages.name", "messages.reasoning"]
+    assert report.fates() == {"dropped": lost, "mapped": ["messages"]}
 
 
 def test_images() -> None:
@@ -110,6 +111,7 @@ def test_fields() -> None:
         "passed": ["max_tokens", "top_p", "extra_one"],
         "clamped": ["temperature"],
         "dropped": ["top_k", "stop", "presence_penalty", "store"],
+        "mapped": ["messages"],
     }
     body, report = sent(JAMBA, **given)
     assert body.keys() - {"messages"} == given.keys() - {"top_k"}
@@ -121,7 +123,7 @@ def test_the_other_name_of_the_bound() -> None:
     """max_completion_tokens is the same bound; beside max_tokens it is one too many."""
     body, report = sent(JAMBA, max_completion_tokens=7)
     assert body["max_tokens"] == 7
-    assert report.fates() == {"mapped": ["max_completion_tokens"]}
+    assert report.fates() == {"mapped": ["max_completion_tokens", "messages"]}
     _, report = sent(JAMBA, max_completion_tokens=7, max_tokens=6)
     assert report.fates()["dropped"] == ["max_completion_tokens"]
 
@@ -131,7 +133,7 @@ def test_the_form_of_the_answer() -> None:
     form: dict[str, Any] = {"type": "json_object"}
     body, report = sent(MISTRAL, response_format=form)
     assert [message["role"] for message in body["messages"]] == ["system", "user"]
-    assert report.fates() == {"emulated": ["response_format"]}
+    assert report.fates() == {"emulated": ["response_format"], "mapped": ["messages"]}
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "a"}]
     body, _ = sent(MISTRAL, messages=messages, response_format=form)
     assert body["messages"][0]["content"].startswith("Be brief.\n\nYour final answer must be one JSON object")
@@ -140,7 +142,7 @@ def test_the_form_of_the_answer() -> None:
     assert body["messages"][0]["content"].endswith('{"type":"object"}')
     body, report = sent(MISTRAL, response_format={"type": "text"})
     assert len(body["messages"]) == 1
-    assert report.fates() == {"mapped": ["response_format"]}
+    assert report.fates() == {"mapped": ["response_format", "messages"]}
 
 
 # ---------------------------------------------------------------- answers

@@ -57,11 +57,17 @@ def test_an_answer_to_be_continued() -> None:
     }
 
 
-@pytest.mark.parametrize("message", [{"role": "system", "content": "a"}, {"role": "user", "content": " "}])
-def test_nothing_to_answer(message: dict[str, Any]) -> None:
-    """A conversation without a turn is refused."""
+def test_nothing_to_answer() -> None:
+    """A conversation in which nothing is said is refused."""
     with pytest.raises(BadRequest, match="bedrock needs a message"):
-        sent(messages=[message])
+        sent(messages=[{"role": "user", "content": " "}])
+
+
+def test_instructions_alone() -> None:
+    """Instructions without a turn are what the user says, as other providers take them."""
+    body, report = sent(messages=[{"role": "system", "content": "a"}])
+    assert (body.get("system"), body["messages"]) == (None, [{"role": "user", "content": [{"text": "a"}]}])
+    assert report == {"emulated": ["messages"]}
 
 
 def test_names_are_told_of() -> None:
@@ -164,7 +170,7 @@ def test_kinds_of_the_api_itself() -> None:
     """Sound, and parts under the API's own names, are sent as its blocks."""
     video = {"format": "mp4", "source": {"bytes": "AAAA"}}
     sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}}
-    assert content(sound, {"type": "video", "video": video}, model=NOVA) == [
+    assert content(sound, {"type": "video", "video": video}, model="us.amazon.nova-2-omni-v1:0") == [
         {"audio": {"format": "mp3", "source": {"bytes": "AAAA"}}},
         {"video": video},
     ]
@@ -185,12 +191,15 @@ def test_reasoning_goes_back() -> None:
     ]
 
 
-def test_what_a_maker_has_no_eyes_or_ears_for() -> None:
-    """What none of a maker's models takes is refused before it is sent."""
+def test_what_a_model_has_no_eyes_or_ears_for() -> None:
+    """What a model does not take, as its maker tells, is refused before it is sent."""
     sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}}
-    with pytest.raises(BadRequest, match="take no audio"):
+    with pytest.raises(BadRequest, match="takes no audio"):
         content(sound)
-    with pytest.raises(BadRequest, match="take no image"):
+    for model in (NOVA, "amazon.nova-lite-v1:0", "global.amazon.nova-2-lite-v1:0"):
+        with pytest.raises(BadRequest, match="takes no audio"):
+            content(sound, model=model)
+    with pytest.raises(BadRequest, match="takes no image"):
         content({"type": "image_url", "image_url": {"url": PNG}}, model="cohere.command-r-v1:0")
 
 

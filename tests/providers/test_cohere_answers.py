@@ -179,7 +179,7 @@ BROKEN = [
     b"[]",
     b'{"message":{"content":[]}}',
     b'{"message":{"content":"text"},"finish_reason":"COMPLETE"}',
-    b'{"message":{"content":[{"type":"image"}]},"finish_reason":"COMPLETE"}',
+    b'{"message":{"content":[{"type":"text","text":5}]},"finish_reason":"COMPLETE"}',
     b'{"message":{"tool_calls":[{"id":"c"}]},"finish_reason":"TOOL_CALL"}',
     b'{"message":{"content":[{"type":"text","text":"\xff"}]},"finish_reason":"COMPLETE"}',
     b"[" * 100_000,
@@ -197,7 +197,7 @@ BROKEN_EVENTS = [
     b"data: <html>\n\n",
     b"data: []\n\n",
     event("content-delta", 0, delta=5),
-    event("content-start", 0, delta={"message": {"content": {"type": "image"}}}),
+    event("content-start", 0, delta={"message": {"content": {"type": "text", "text": 5}}}),
     calling("tool-call-start", 0, id="c"),
     calling("tool-call-delta", 0, function={"arguments": "{}"}),
 ]

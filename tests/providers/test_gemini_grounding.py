@@ -10,7 +10,6 @@ import pytest
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import Choice, Citation
 from cloche.domain.endpoint import ExternalModel
-from cloche.domain.errors import ProviderBroken
 from cloche.providers import gemini
 from codec.cuts import every_way
 
@@ -97,6 +96,7 @@ def test_a_place_that_is_none(place: dict[str, Any]) -> None:
 
 
 def test_sources_that_cannot_be_read() -> None:
-    """Sources of a wrong shape are the provider's fault."""
-    with pytest.raises(ProviderBroken):
-        whole({"text": TEXT}, groundingMetadata={"groundingSupports": 5})
+    """Sources of a wrong shape give no citation, and do not take the answer with them: they are told as they came."""
+    told = {"groundingMetadata": {"groundingSupports": 5}}
+    choice = whole({"text": TEXT}, **told)
+    assert (choice.content, choice.citations, choice.extras) == (TEXT, [], [told])

@@ -22,6 +22,7 @@ from cloche.domain.outbound import HttpCall, Origin
 from cloche.providers.base import InvalidSettings
 from cloche.providers.bearer import Bearer, token_server
 from cloche.providers.google_tokens import google_source
+from cloche.providers.google_workload import WorkloadIdentity
 
 from .google_keys import AUDIENCE, EMAIL, pem, private_key, service_account, workload_identity
 from .lending_steps import DATE, NOW, answer, form, request_line, take
@@ -279,6 +280,22 @@ WRONG_IDENTITIES = [
     ),
     (workload_identity({"file": "/t", "format": {"type": "json"}}), "key.credential_source.format", "must be of the"),
     (workload_identity(IDENTITY, subject_token_type="saml2"), "key.subject_token_type", "must be one of"),
+    (workload_identity({"file": "/t"}, token_url="https://evil.test/t"), "key.token_url", "must be the provider's own"),
+    (
+        workload_identity({"file": "/t"}, token_url="https://storage.googleapis.com/upload?name=x"),
+        "key.token_url",
+        "must be the provider's own",
+    ),
+    (
+        workload_identity({"url": "http://metadata.google.internal/t"}, token_url="https://sts.googleapis.com.x/"),
+        "key.token_url",
+        "must be the provider's own",
+    ),
+    (
+        workload_identity({"file": "/t"}, service_account_impersonation_url="https://evil.test/v1"),
+        "key.service_account_impersonation_url",
+        "must be the provider's own",
+    ),
     (workload_identity(IDENTITY, token_url="http://sts.example"), "key.token_url", "must be an https:// URL"),
     (
         workload_identity(IDENTITY, service_account_impersonation_url="http://iam.example"),
@@ -297,3 +314,17 @@ def test_wrong_credentials_are_named(text: str, path: str, words: str) -> None:
     assert where == path
     assert what.startswith(words)
     assert "secret" not in str(caught.value.problems)
+
+
+@pytest.mark.parametrize("host", ["sts.googleapis.com", "sts.europe-west1.rep.googleapis.com", "127.0.0.1"])
+def test_what_is_the_machine_s_goes_to_google(host: str) -> None:
+    """A file's token is exchanged by Google's servers, wherever they are, or by one on the machine itself."""
+    lender = source(workload_identity({"file": "/t"}, token_url=f"https://{host}/v1/token"))
+    assert isinstance(lender, WorkloadIdentity)
+    assert lender.server.origin.host == host
+
+
+def test_what_is_not_the_machine_s_goes_where_it_is_sent() -> None:
+    """A token that a public server gives is no secret of the machine."""
+    given = workload_identity({"url": "https://id.test/t"}, token_url="https://sts.test/t")
+    assert isinstance(source(given), WorkloadIdentity)

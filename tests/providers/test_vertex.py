@@ -17,7 +17,7 @@ from cloche.providers.base import Embedder, Foreign, InvalidSettings, Translator
 from cloche.providers.bearer import Bearer
 from cloche.wire.openai import read_chat
 
-from .google_keys import service_account
+from .google_keys import service_account, workload_identity
 from .lending_steps import answer, request_line, take
 
 GROUP = "google_cloud_vertex_ai_config"
@@ -247,6 +247,18 @@ def test_refusals(name: str) -> None:
         ("m", {"region": "a/b"}, f"{GROUP}.region", "is no region"),
         ("m", {"project_id": "P 1"}, f"{GROUP}.project_id", "is no project_id"),
         ("m", {"vertex_api_base": "https://h/?x"}, f"{GROUP}.vertex_api_base", "must have no query"),
+        (
+            "m",
+            {"vertex_api_base": "https://h", "private_key_plaintext": workload_identity({"file": "/t"})},
+            f"{GROUP}.vertex_api_base",
+            "must be the provider's own",
+        ),
+        (
+            "m",
+            {"vertex_token_uri": "https://h/t", "private_key_plaintext": workload_identity({"file": "/t"})},
+            f"{GROUP}.private_key_plaintext.token_url",
+            "must be the provider's own",
+        ),
         ("m", {"vertex_token_uri": "http://h/t"}, f"{GROUP}.vertex_token_uri", "must be an https:// URL"),
         ("m", {"private_key_plaintext": None}, f"{GROUP}.private_key", "give private_key or"),
         ("m", {"private_key_plaintext": "x"}, f"{GROUP}.private_key_plaintext", "must be JSON"),

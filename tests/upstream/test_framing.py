@@ -241,3 +241,18 @@ def test_random_bytes_never_raise(wire: bytes) -> None:
     answer = Answer(200)
     answer.feed(wire)
     assert answer.fault is None or not answer.complete
+
+
+@pytest.mark.parametrize(("coding", "whole"), [(b"gzip", False), (b"identity, BR", False), (b"identity", True)])
+def test_a_compressed_answer_is_named_as_such(run: Run, coding: bytes, whole: bool) -> None:
+    """One that is compressed although no call asks for that fails with that reason, and not as one that makes no
+    sense."""
+
+    async def main() -> None:
+        wire = OK.replace(b"\r\n\r\n", b"\r\ncontent-encoding: " + coding + b"\r\n\r\n")
+        async with serving(in_pieces(wire)) as server, client() as upstream:
+            got = await fetch(upstream, server.origin)
+            assert got.ended is whole
+            assert whole or (isinstance(got.problem, ProviderBroken) and "is compressed" in got.problem.message)
+
+    run(main)

@@ -280,3 +280,11 @@ def test_stop_is_a_list_of_texts() -> None:
     assert request(stop="a").stop == ["a"]
     assert request(stop=["a", "b"]).stop == ["a", "b"]
     assert request().stop == []
+
+
+def test_a_refusal_sent_back() -> None:
+    """A message that refuses has no content, as OpenAI gives it: its words are what was said."""
+    refusal = {"role": "assistant", "content": None, "refusal": "I will not"}
+    request = read_chat(json.dumps({"messages": [refusal]}).encode())
+    assert request.params.messages[0].text() == "I will not"
+    assert json.loads(bytes(request.fields["messages"])) == [refusal]

@@ -326,3 +326,16 @@ def test_an_odd_event_passes_or_breaks_the_stream(odd: dict[str, Any]) -> None:
         assert event["choices"]
         assert event["id"]
         assert all(isinstance(choice["index"], int) for choice in event["choices"])
+
+
+@pytest.mark.parametrize("nothing", [None, False, {}, ""])
+def test_an_error_that_says_nothing_is_none(nothing: Any) -> None:
+    """Services that have the field in every event leave it empty where there is no error."""
+    seen = Seen([stream_of(chunk("a", error=nothing), chunk(finish="stop", error=nothing), DONE)])
+    assert (seen.failure, seen.events[-1]) == (None, DONE)
+
+
+def test_an_end_mark_with_space_around_it() -> None:
+    """White space around the end mark means nothing."""
+    seen = Seen([stream_of(chunk("a"), chunk(finish="stop"), f" {DONE} ")])
+    assert (seen.failure, seen.events[-1]) == (None, DONE)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from cloche.domain.chat import Usage
 from cloche.domain.errors import ProviderBroken
 from cloche.wire.openai import Identity
-from cloche.wire.passthrough import ProviderErrorInAnswer, complete_answer, read_usage
+from cloche.wire.passthrough import ProviderErrorInAnswer, complete_answer
+from cloche.wire.usage import read_usage
 
 WHO = Identity("chatcmpl-1", 1700000000, "model")
 FULL: dict[str, Any] = {
@@ -183,3 +184,22 @@ def test_any_json_is_an_answer_or_a_fault_of_the_provider(document: Any) -> None
         return
     assert all(isinstance(answer[name], kind) for name, kind in (("id", str), ("created", int), ("model", str)))
     assert all({"index", "message", "finish_reason", "finishReason"} <= choice.keys() for choice in answer["choices"])
+
+
+@pytest.mark.parametrize(("given", "text"), [({"a": 1}, '{"a":1}'), (None, "{}"), (..., "{}"), ("[", "[")])
+def test_arguments_are_a_text(given: Any, text: str) -> None:
+    """Clients read a call's arguments as JSON in a text, also where a service gives the object or nothing."""
+    function = {"name": "f"} | ({} if given is ... else {"arguments": given})
+    message = {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "function": function}, None]}
+    answer = completed(choices=[{"index": 0, "message": message, "finish_reason": "tool_calls"}])
+    assert answer["choices"][0]["message"]["tool_calls"][0]["function"] == {"name": "f", "arguments": text}
+
+
+def test_counts_that_are_floats() -> None:
+    """Some services write counts as floats, and null for none."""
+    assert read_usage({"prompt_tokens": 3.0, "completion_tokens": 2.0}) == Usage(3, 2)
+    details = {"prompt_tokens_details": {"cached_tokens": 1.0}}
+    assert read_usage({"prompt_tokens": 3, "completion_tokens": None, **details}) == Usage(3, 0, cached_tokens=1)
+    assert read_usage({"prompt_tokens": None, "completion_tokens": 2}) is None
+    told = completed(usage={"prompt_tokens": 3.0, "completion_tokens": 2.0, "cost": 0.5})["usage"]
+    assert json.dumps(told) == '{"prompt_tokens": 3, "completion_tokens": 2, "cost": 0.5}'

@@ -32,10 +32,11 @@ from cloche.domain.outbound import Send
 from cloche.domain.state import State
 from cloche.gateway.admission import Admission
 from cloche.gateway.counters import Counters
-from cloche.gateway.credentials import Credentials, HostAccess
+from cloche.gateway.credentials import Credentials
 from cloche.gateway.entities import Entities
 from cloche.gateway.figures import Figures, HostFigures
 from cloche.gateway.governor import Lasting
+from cloche.gateway.obtaining import HostAccess
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.probe import Prober
 from cloche.gateway.recording import Recorder

@@ -52,23 +52,26 @@ def show(
     """Show a provider's settings, what becomes of a request's fields, and its finish reasons."""
     kind = PROVIDERS.get(name)
     if kind is None:
-        raise Failure(f"there is no provider '{name}': see `cloche provider list`", exits.NOT_FOUND)
+        word = name.lower().replace("_", "-")
+        near = " or ".join(each for each, other in PROVIDERS.items() if word in each or word in other.known_as)
+        meant = f"did you mean {near}?" if near else "see `cloche provider list`"
+        raise Failure(f"there is no provider '{name}': {meant}", exits.NOT_FOUND)
     told = _whole(name, kind)
     if json:
         output.data(told)
         return
-    output.line(f"{name}: {', '.join(told['tasks'])}; see {told['page']}")
     obstacle = _obstacle(name, kind)
     if obstacle:
-        output.line(f"No model of it can be declared: {obstacle}")
+        output.line(f"No model of {name} can be declared: {obstacle}")
         return
+    output.line(f"{name}: {', '.join(told['tasks'])}; see {told['page']}")
     output.line(f"\nSettings, in {kind.group}:")
     settings = [(one["name"], one["needed"], one["meaning"]) for one in told["settings"]]
     output.table(("NAME", "NEEDED", "MEANING"), settings)
     output.line("\nWhat becomes of a request's fields:")
     fields = mapping.mapping(kind.profile.examples)
     columns = mapping.columns(fields)
-    heads = (", ".join(labels).upper() for labels in columns.values())
+    heads = (", ".join(labels) for labels in columns.values())
     output.table(("FIELD", *heads), list(zip(map(_plain, fields), *columns, strict=True)))
     output.line("\nFinish reasons:")
     output.table(("THEIRS", "OURS"), [(theirs, ours or "an error") for theirs, ours in told["finish_reasons"].items()])
@@ -99,7 +102,7 @@ def probe(
 def _brief(name: str, kind: ProviderKind) -> dict[str, Any]:
     return {
         "name": name,
-        "tasks": [task.removeprefix(_TASK) for task in kind.tasks],
+        "tasks": [task.removeprefix(_TASK) for task in kind.tasks if kind.profile.examples],
         "credentials": [setting.name for setting in settings_of(kind.profile.settings) if setting.secret],
         "page": f"docs/providers/{kind.profile.page}.md",
     }
@@ -120,6 +123,7 @@ def _whole(name: str, kind: ProviderKind) -> dict[str, Any]:
         "fields": [
             {"field": _plain(field), "models": {label: each._asdict() for label, each in outcomes.items()}}
             for field, outcomes in mapping.mapping(examples).items()
+            if outcomes
         ],
         "finish_reasons": mapping.finishes(examples),
     }

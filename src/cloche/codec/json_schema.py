@@ -16,6 +16,18 @@ MOST = 20_000
 """Looks at a part of a schema that the checking of one place of a value may take, at the very most: some 20 ms, for
 which every other call waits."""
 
+MOST_IN_ALL = 2_000_000
+"""Such looks for all places of a value together: some 0.3 s at the very worst, and mostly a hundredth of that."""
+
+_MOST_TOLD = 100_000
+"""Looks up to which the reason is asked for, too: for it the library copies the value for every part that it tries."""
+
+_LARGEST = 100_000
+"""Objects, lists and texts that a schema may consist of: they are all looked at before anything else is known."""
+
+_LONGEST_REASON = 500
+"""Characters: a reason quotes what it is about."""
+
 _IN_PLACE = ("not", "if", "then", "else")
 _IN_PLACE_LISTS = ("allOf", "anyOf", "oneOf")
 _IN_PLACE_MAPS = ("dependentSchemas", "dependencies")
@@ -49,6 +61,8 @@ class Schema:
     def __init__(self, schema: Json) -> None:
         import jsonschema_rs  # here, because most processes never check a value against a schema
 
+        if size(schema, _LARGEST) > _LARGEST:
+            raise UnusableSchema(f"has more than {_LARGEST} parts")
         try:
             self._cost = _Cost(schema)
             self._validator: Any = jsonschema_rs.validator_for(
@@ -62,13 +76,38 @@ class Schema:
 
     def fault(self, value: Any) -> str | None:
         """Where the value does not fit, and why; None if it does."""
-        if self._cost.of(value) > MOST:
+        looks = self._cost.of(value)
+        if looks > MOST:
             return "it is nested too deeply to be checked"
-        found = next(self._validator.iter_errors(value), None)
-        if found is None:
+        most = MOST_IN_ALL // looks
+        places = size(value, most)
+        if places > most:
+            return "it is too large to be checked against a schema of this size"
+        if self._validator.is_valid(value):
             return None
+        if looks * places > _MOST_TOLD:
+            return "it does not fit the schema"
+        found = next(self._validator.iter_errors(value))
         place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in found.instance_path)
-        return f"{place.lstrip('.') or 'the value'}: {found.message}"
+        told = f"{place.lstrip('.') or 'the value'}: {found.message}"
+        return told if len(told) <= _LONGEST_REASON else f"{told[:_LONGEST_REASON]}…"
+
+
+def size(value: Any, most: int) -> int:
+    """How many values `value` consists of, itself among them; texts count by their length, one for every hundred
+    characters more.  Counts no further than `most` makes it."""
+    waiting, count = [value], 0
+    while waiting and count <= most:
+        each = waiting.pop()
+        count += 1
+        if isinstance(each, str):
+            count += len(each) // 100
+        elif isinstance(each, dict):
+            count += len(each)  # its names
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+    return count
 
 
 class _Cost:
@@ -104,7 +143,7 @@ class _Cost:
         if key not in known:
             open_parts.add(key)
             inner = (*self._here(part), *(each for group in _within(part) for each in group))
-            known[key] = 1 + sum(self._weigh(each, known, open_parts) for each in inner)
+            known[key] = _own(part) + sum(self._weigh(each, known, open_parts) for each in inner)
             open_parts.remove(key)
         return known[key]
 
@@ -170,6 +209,13 @@ def _within(part: Json) -> Iterator[list[Any]]:
             yield inner
     for name in _MAPS_OF_OTHERS:
         yield from ([each] for each in part[name].values()) if isinstance(part.get(name), dict) else ()
+
+
+def _own(part: Json) -> int:
+    """How much one look at a part takes, without the parts within it: an object or list to compare with is as many
+    looks as it has values."""
+    others = [part.get("const"), *(part["enum"] if isinstance(part.get("enum"), list) else ())]
+    return 1 + sum(size(each, _LARGEST) for each in others if isinstance(each, dict | list))
 
 
 def _depth(value: Any) -> int:

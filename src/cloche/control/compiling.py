@@ -16,7 +16,7 @@ from cloche.domain.access import Level, Principal, principals
 from cloche.domain.endpoint import Endpoint, ExternalModel, Update, Version
 from cloche.domain.errors import BadRequest, NotReady, Problem
 from cloche.domain.outbound import Timeouts
-from cloche.domain.reach import Reach
+from cloche.domain.reach import Reach, is_metadata
 from cloche.domain.state import State
 from cloche.providers.base import InvalidSettings
 from cloche.snapshot import Bindings, CompiledEndpoint, Grant, LocalModel, Snapshot, compile_endpoint
@@ -113,10 +113,11 @@ class Compiler:
 
     def _bindings(self, secrets: Mapping[tuple[str, str], bytes]) -> Bindings:
         def resolve(model: ExternalModel) -> ExternalModel:
-            out_of_reach = list(_out_of_reach(model.settings, model.settings_name, self._reach))
+            opened = resolved(model, secrets, self._open)
+            out_of_reach = list(_out_of_reach(opened.settings, model.settings_name, self._reach))
             if out_of_reach:
                 raise InvalidSettings(out_of_reach)
-            return resolved(model, secrets, self._open)
+            return opened
 
         return Bindings(resolve, self._local, self._timeouts)
 
@@ -124,9 +125,27 @@ class Compiler:
 def _out_of_reach(settings: Mapping[str, object], path: str, reach: Reach) -> Iterator[tuple[str, str]]:
     """Each URL in a provider's settings that must not be called, by its path."""
     for name, value in settings.items():
-        why = reach.refuses_url(value) if isinstance(value, str) and "://" in value else None
-        if why is not None:
-            yield f"{path}.{name}", why
+        if isinstance(value, dict):
+            yield from _out_of_reach(value, f"{path}.{name}", reach)
+        elif isinstance(value, str) and "://" in value and not _of_host(value, f"{path}.{name}"):
+            why = reach.refuses_url(value)
+            if why is not None:
+                yield f"{path}.{name}", why
+            elif value.lstrip().startswith("{"):
+                yield from _out_of_reach(_object(value), f"{path}.{name}", reach)
+
+
+def _of_host(url: str, path: str) -> bool:
+    """Whether a credential says by it that the machine's own services are asked: they have a rule of their own."""
+    return path.endswith(".credential_source.url") and is_metadata(url)
+
+
+def _object(text: str) -> dict[str, object]:
+    """The JSON object that the text is, as the credentials of some providers are; without fields if it is none."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {}
 
 
 def _levels(state: State) -> dict[str, dict[str, Level]]:

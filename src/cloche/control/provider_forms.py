@@ -15,7 +15,7 @@ from cloche.domain.endpoint import ExternalModel
 from cloche.providers.base import InvalidSettings
 from cloche.providers.catalogue import PROVIDERS, ProviderKind
 
-_STAND_IN = "stand-in"
+_STAND_IN = "standin"
 
 
 class ProviderForm(NamedTuple):
@@ -32,6 +32,11 @@ class ProviderForm(NamedTuple):
     def tasks(self) -> tuple[str, ...]:
         """What its models do."""
         return self.kind.tasks
+
+    @property
+    def known_as(self) -> tuple[str, ...]:
+        """What people call it besides."""
+        return self.kind.known_as
 
     def faults(self, model: ExternalModel) -> list[tuple[str, str]]:
         """What is wrong with a model's settings, whatever its secrets are."""

@@ -64,7 +64,7 @@ def with_values(settings: dict[str, Any], path: str, value_of: Callable[[str, st
     for name, value in settings.items():
         if isinstance(value, dict):
             found[name] = with_values(value, f"{path}.{name}", value_of)
-        elif isinstance(value, str) and REFERENCE.fullmatch(value):
+        elif isinstance(value, str) and not name.endswith(PLAINTEXT) and REFERENCE.fullmatch(value):
             found[name + PLAINTEXT] = value_of(value, f"{path}.{name}")
         else:
             found[name] = value

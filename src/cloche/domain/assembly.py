@@ -1,4 +1,4 @@
-"""Putting a streamed answer together again: chunks in, ChatResponse out.
+"""Putting a streamed answer together again, chunks in, ChatResponse out; and taking a whole one apart.
 
 The one place that knows how deltas add up, so that a streamed answer and a whole one cannot differ.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from msgspec import structs
 
 from cloche.domain.chat import (
     ChatResponse,
@@ -17,8 +19,32 @@ from cloche.domain.chat import (
     FunctionCall,
     ReasoningDelta,
     ToolCall,
+    ToolCallDelta,
     Usage,
 )
+
+
+def apart(response: ChatResponse) -> list[Chunk]:
+    """The chunks of a whole answer, for who wanted a stream; the last of them ends it, and has the usage."""
+    chunks = [
+        Chunk(
+            index=choice.index,
+            content=choice.content,
+            tool_calls=tuple(
+                ToolCallDelta(place, call.id, call.function.name, call.function.arguments)
+                for place, call in enumerate(choice.tool_calls)
+            ),
+            logprobs=None if choice.logprobs is None else tuple(choice.logprobs),
+            reasoning=tuple(choice.reasoning),
+            refusal=choice.refusal,
+            citations=tuple(choice.citations),
+            extras=tuple(choice.extras),
+        )
+        for choice in response.choices
+    ]
+    chunks += [Chunk(index=choice.index, finish_reason=choice.finish_reason) for choice in response.choices]
+    chunks[-1] = structs.replace(chunks[-1], usage=response.usage)
+    return chunks
 
 
 class _OpenChoice:

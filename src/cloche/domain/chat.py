@@ -117,13 +117,14 @@ class NamedTool(Struct):
 
 
 class Message(Struct):
-    """One turn.  `content` may be absent only for an assistant that calls tools."""
+    """One turn.  `content` may be absent only for an assistant that calls tools, or refuses."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[Part] | None = None
     name: str | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
+    refusal: str | None = None
 
     def text(self) -> str:
         """The text of the message, its text parts joined."""

@@ -34,13 +34,17 @@ Percentage = Annotated[int, Meta(ge=0, le=100)]
 class ExternalModel(Struct, frozen=True, omit_defaults=True):
     """A model of an outside provider.  `settings` is the provider's own `…_config` object, checked by that provider.
 
-    Credentials in it are references, `{{secrets/SCOPE/KEY}}`; a plaintext never gets here.
+    Credentials in it are references, `{{secrets/SCOPE/KEY}}`; plaintext is there only while a provider is bound.
     """
 
     name: str
     provider: str
     task: str
     settings: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        """Without the settings' values: while a provider is bound, the credentials are among them."""
+        return f"ExternalModel({self.name!r}, {self.provider!r}, {self.task!r}, {sorted(self.settings)})"
 
     @property
     def settings_name(self) -> str:

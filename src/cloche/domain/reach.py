@@ -9,6 +9,7 @@ Must not know how names are resolved.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -16,6 +17,21 @@ import msgspec
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_IPV6_IN_USE = ipaddress.IPv6Network("2000::/3")
+"""Where every public IPv6 address is; what is outside has another purpose, or none."""
+
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv4 addresses, as a network that speaks IPv6 only writes them."""
+
+_METADATA_HOSTS = frozenset(("169.254.169.254", "fd00:ec2::254", "metadata.google.internal"))
+"""Where the machine's own token is fetched, by those whom the operator lets have it."""
+
+_OF_CLOUDS = (ipaddress.IPv4Network("168.63.129.16/32"), ipaddress.IPv4Network("192.0.0.0/24"))
+"""Azure's and Oracle's services of a machine, at addresses that look public, or do for some versions of Python."""
+
+
+_NUMBER = re.compile("0x[0-9a-f]{1,16}|0[0-7]{0,20}|[1-9][0-9]{0,20}")
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -35,8 +51,10 @@ class Reach(msgspec.Struct, frozen=True):
             return None
         if found.is_loopback or found.is_unspecified:
             return None if self.loopback else _not_allowed(address, "this machine itself")
-        if found.is_link_local:
+        if found.is_link_local or any(found in network for network in _OF_CLOUDS):
             return _not_allowed(address, "a link-local address, as of a cloud's metadata service")
+        if isinstance(found, ipaddress.IPv6Address) and found not in _IPV6_IN_USE:
+            return _not_allowed(address, "no public address")
         return None if found.is_global and not found.is_multicast else _not_allowed(address, "no public address")
 
     def refuses_url(self, url: str) -> str | None:
@@ -48,6 +66,14 @@ class Reach(msgspec.Struct, frozen=True):
         if host is None:
             return None
         return self.refuses(host, "127.0.0.1" if host.lower().rstrip(".") == "localhost" else host)
+
+
+def is_metadata(url: str) -> bool:
+    """Whether a URL is of the service by which a cloud tells a machine what it is."""
+    try:
+        return urlsplit(url).hostname in _METADATA_HOSTS
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:
@@ -76,10 +102,24 @@ def _parsed(address: str) -> _Address | None:
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return None
+        return _old_spelling(address)
     if isinstance(found, ipaddress.IPv6Address):
-        return found.ipv4_mapped or found.sixtofour or found
+        inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF) if found in _TRANSLATED else None
+        return found.ipv4_mapped or found.sixtofour or inner or found
     return found
+
+
+def _old_spelling(address: str) -> _Address | None:
+    """The IPv4 address that 1 to 4 numbers mean, also octal and hexadecimal ones, the last for all bytes that are left:
+    resolvers, and proxies, take `0xa9fea9fe` and `169.254.43518` for addresses.  None for a name."""
+    parts = address.lower().rstrip(".").split(".")
+    if len(parts) > 4 or not all(_NUMBER.fullmatch(part) for part in parts):
+        return None
+    numbers = [int(part, 16 if part[:2] == "0x" else 8 if part[0] == "0" else 10) for part in parts]
+    *firsts, last = numbers
+    if any(number > 255 for number in firsts) or last >= 256 ** (5 - len(parts)):
+        return None
+    return ipaddress.IPv4Address(sum(number << 8 * (3 - at) for at, number in enumerate(firsts)) + last)
 
 
 def _not_allowed(address: str, what: str) -> str:

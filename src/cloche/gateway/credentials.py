@@ -12,24 +12,23 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
+from urllib.parse import quote
 
 from cloche.domain.errors import InternalError, Problem, ProviderCredentials
-from cloche.domain.lending import Authorizer, Found, FromHost, Lent, Source, Steps
+from cloche.domain.lending import Authorizer, Lent, Source
 from cloche.domain.outbound import Exchange, HttpCall, Receiver, Send, Timeouts
-from cloche.gateway.collecting import Collecting
+from cloche.gateway.obtaining import HostAccess, Obtaining
 from cloche.providers.clock_skew import skew
 
 log = logging.getLogger("cloche.credentials")
 
-_STEP_TIMEOUTS = Timeouts(connect=5.0, first_byte=10.0, between_bytes=5.0, total=20.0)
-
 _RENEW_BEFORE = 300.0
-"""Seconds before its end from which a loan is renewed, while it still serves."""
+"""Seconds before its end from which a loan is renewed, while it still serves; half of its life where that is less."""
 
 _LAST_USE = 30.0
-"""Seconds before its end from which a loan serves no more: the call has to get there, too."""
+"""Seconds before its end from which a loan serves no more: the call has to get there, too.  A quarter of its life where
+that is less."""
 
 _RENEW_AGAIN = 10.0
 """Seconds between two tries to renew a loan that still serves."""
@@ -40,43 +39,10 @@ _TRY_AGAIN = 1.0
 _FORGET_AFTER = 3600.0
 """Seconds after which a loan that nobody uses is forgotten: its endpoint may be gone."""
 
-_MAX_FILE = 64 * 1024
-
 _MAX_REFUSAL = 1024 * 1024
 """Bytes of a refusal from which no more is kept: whatever is said there, the beginning tells it."""
 
 _SHORTEST_SECRET = 8
-
-
-class HostAccess:
-    """What of the machine itself served entities may use: nothing, unless its operator allows it.
-
-    `variables`: the environment; None: not allowed, and so are files and the machine's own services.
-    """
-
-    def __init__(self, variables: Mapping[str, str] | None) -> None:
-        self._variables = variables
-
-    def check(self) -> None:
-        """ProviderCredentials if the operator does not allow it."""
-        if self._variables is None:
-            raise ProviderCredentials(
-                "this served entity uses the credentials of the machine that cloche runs on, which its operator has "
-                "not allowed (--allow-host-credentials)"
-            )
-
-    def read(self, step: FromHost) -> Found:
-        """What is there; for threads, because a file may be far away."""
-        self.check()
-        assert self._variables is not None
-        if step.kind == "variable":
-            value = self._variables.get(step.name)
-            return Found(404, {}, b"") if value is None else Found(200, {}, value.encode())
-        try:
-            with Path(step.name).open("rb") as file:
-                return Found(200, {}, file.read(_MAX_FILE))
-        except OSError:
-            return Found(404, {}, b"")
 
 
 class Credentials:
@@ -91,11 +57,11 @@ class Credentials:
     def send(self, call: HttpCall, receiver: Receiver, timeouts: Timeouts) -> Exchange:
         """As upstream/'s, with the credentials that the call needs.  What goes wrong with them is told to the
         receiver, later."""
-        authorizer = call.authorizer
-        if authorizer is None:
+        if call.authorizer is None:
             return self.upstream(call, receiver, timeouts)
-        loan = self._loans.get(authorizer.source) or self._new(authorizer.source)
-        return loan.send(_Authorized(call, authorizer, receiver, timeouts))
+        source = call.authorizer.source
+        loan = self._loans.get(source) or self._new(source)
+        return loan.send(_Authorized(call, call.authorizer, loan, (receiver, timeouts)))
 
     def _new(self, source: Source) -> _Loan:
         now = self.now()
@@ -110,36 +76,50 @@ class _Authorized:
     """One call with a loan: an Exchange for who sent it, and a Receiver for what carries it."""
 
     __slots__ = (
-        *("_call", "_exchange", "_lent", "_loan", "_over", "_paused", "_receiver", "_refusal", "_timeouts"),
-        "authorizer",
+        "_authorizer",
+        "_call",
+        "_exchange",
+        "_lent",
+        "_loan",
+        "_over",
+        "_paused",
+        "_receiver",
+        "_refusal",
+        "_timeouts",
     )
 
-    def __init__(self, call: HttpCall, authorizer: Authorizer, receiver: Receiver, timeouts: Timeouts) -> None:
-        self.authorizer = authorizer
+    def __init__(self, call: HttpCall, authorizer: Authorizer, loan: _Loan, asked: tuple[Receiver, Timeouts]) -> None:
+        self._authorizer = authorizer
         self._call = call
-        self._receiver = receiver
-        self._timeouts = timeouts
+        self._receiver, self._timeouts = asked
         self._exchange: Exchange | None = None
-        self._loan: _Loan | None = None
-        self._lent: Lent | None = None
+        self._loan = loan
+        self._lent: _InHand | None = None
         self._refusal: bytearray | None = None  # the body of one, while it comes
         self._paused = False
         self._over = False
 
-    def go(self, loan: _Loan, lent: Lent, credentials: Credentials) -> None:
+    def go(self, lent: _InHand, credentials: Credentials) -> None:
         """Send it, completed."""
         if self._over:
             return
-        self._loan, self._lent = loan, lent
+        self._lent = lent
         try:
-            call = self.authorizer.authorize(self._call, lent, credentials.now())
+            call = self._authorizer.authorize(self._call, lent.lent, credentials.now())
+            self._exchange = credentials.upstream(call, self, self._timeouts)
         except Problem as problem:
-            # Not from inside `send`: whoever sends does not have the exchange yet.
-            asyncio.get_running_loop().call_soon(self.on_failure, problem)
+            self.fail_soon(problem)
             return
-        self._exchange = credentials.upstream(call, self, self._timeouts)
+        except Exception:  # the edge: a defect in an authorizer fails its own call, and none that waits beside it
+            log.exception("a call could not be completed with its credentials")
+            self.fail_soon(InternalError("cloche failed to put the credentials of this served entity on the call"))
+            return
         if self._paused:
             self._exchange.pause()
+
+    def fail_soon(self, problem: Problem) -> None:
+        """As on_failure, but not from inside `send`: whoever sends does not have the exchange yet."""
+        asyncio.get_running_loop().call_soon(self.on_failure, problem)
 
     # ---------------------------------------------------------------- the exchange
 
@@ -160,14 +140,16 @@ class _Authorized:
         self._over = True
         if self._exchange is not None:
             self._exchange.cancel()
+        else:
+            self._loan.leave(self)
 
     # ---------------------------------------------------------------- the receiver
 
     def on_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         """Pass on; a refusal of the credentials is looked at."""
         if status in (401, 403):
-            assert self._loan is not None
-            problem = self._loan.refused(headers)
+            assert self._lent is not None
+            problem = self._loan.refused(self._lent, headers)
             if problem is not None:
                 self.on_failure(problem)
                 self.cancel()
@@ -176,11 +158,12 @@ class _Authorized:
         self._receiver.on_head(status, headers)
 
     def on_data(self, data: bytes) -> None:
-        """Pass on; a refusal, when it is complete: some quote what they were sent."""
+        """Pass on; a refusal, when it is complete: some quote what they were sent, also with status 200."""
         if self._over:
             return
         if self._refusal is None:
-            self._receiver.on_data(data)
+            assert self._lent is not None
+            self._receiver.on_data(self._lent.out_of(data))
         elif len(self._refusal) < _MAX_REFUSAL:
             self._refusal += data
 
@@ -190,7 +173,7 @@ class _Authorized:
             return
         if self._refusal:
             assert self._lent is not None
-            self._receiver.on_data(_without(bytes(self._refusal), self._lent))
+            self._receiver.on_data(self._lent.out_of(bytes(self._refusal)))
         self._receiver.on_end()
 
     def on_failure(self, problem: Problem) -> None:
@@ -200,12 +183,27 @@ class _Authorized:
             self._receiver.on_failure(problem)
 
 
-def _without(text: bytes, lent: Lent) -> bytes:
-    """The text without the values that are lent."""
-    for value in lent.values.values():
-        if len(value) >= _SHORTEST_SECRET:
-            text = text.replace(value.encode(), b"***")
-    return text
+class _InHand:
+    """What is lent, and since when.  `renew_at`, `ends_at`: from when another is obtained, and it serves no more."""
+
+    __slots__ = ("_spellings", "ends_at", "lent", "lent_at", "renew_at")
+
+    def __init__(self, lent: Lent, now: float) -> None:
+        self.lent = lent
+        self.lent_at = now
+        end = math.inf if lent.expires_at is None else lent.expires_at
+        self.renew_at = end - min(_RENEW_BEFORE, (end - now) / 2)
+        self.ends_at = end - min(_LAST_USE, (end - now) / 4)
+        secrets = [value for value in lent.values.values() if len(value) >= _SHORTEST_SECRET]
+        spelled = {way for value in secrets for way in (value, value.replace("/", "\\/"), quote(value, safe=""))}
+        self._spellings = [way.encode() for way in spelled]
+
+    def out_of(self, text: bytes) -> bytes:
+        """The text without the values that are lent."""
+        for each in self._spellings:
+            if each in text:
+                text = text.replace(each, b"***")
+        return text
 
 
 class _Loan:
@@ -214,11 +212,10 @@ class _Loan:
     def __init__(self, source: Source, credentials: Credentials) -> None:
         self._source = source
         self._credentials = credentials
-        self._lent: Lent | None = None
-        self._lent_at = 0.0
+        self._lent: _InHand | None = None
         self._failure: tuple[float, Problem] | None = None  # when the last try failed, and why
         self._obtaining = False
-        self._waiting: list[_Authorized] = []
+        self._waiting: dict[_Authorized, None] = {}
         self.used_at = credentials.now()
 
     @property
@@ -230,25 +227,27 @@ class _Loan:
         """Send a call now, or when there is something to send it with."""
         now = self.used_at = self._credentials.now()
         lent = self._lent
-        left = 0.0 if lent is None else math.inf if lent.expires_at is None else lent.expires_at - now
-        if lent is not None and left > _LAST_USE:
-            call.go(self, lent, self._credentials)
-            if left < _RENEW_BEFORE and self._failed_since(now - _RENEW_AGAIN) is None:
+        if lent is not None and now < lent.ends_at:
+            call.go(lent, self._credentials)
+            if now >= lent.renew_at and self._failed_since(now - _RENEW_AGAIN) is None:
                 self._obtain()
             return call
         failure = self._failed_since(now - _TRY_AGAIN)
         if failure is not None and not self._obtaining:
-            asyncio.get_running_loop().call_soon(call.on_failure, failure)
+            call.fail_soon(failure)
         else:
-            self._waiting.append(call)
+            self._waiting[call] = None
             self._obtain()
         return call
 
-    def refused(self, headers: dict[bytes, bytes]) -> Problem | None:
+    def leave(self, call: _Authorized) -> None:
+        """It waits no more."""
+        self._waiting.pop(call, None)
+
+    def refused(self, lent: _InHand, headers: dict[bytes, bytes]) -> Problem | None:
         """The provider takes no call with it: obtain another for the next.  The Problem, if the clock is to blame."""
         now = self._credentials.now()
-        lent = self._lent
-        if lent is not None and lent.expires_at is not None and now - self._lent_at > _LAST_USE:
+        if lent is self._lent and lent.lent.expires_at is not None and now - lent.lent_at > _LAST_USE:
             self._lent = None  # one that is new is no worse than the next
         told = skew(headers, now)
         if told is None:
@@ -261,93 +260,20 @@ class _Loan:
     def _obtain(self) -> None:
         if not self._obtaining:
             self._obtaining = True
-            _Obtaining(self._source, self._credentials, self._ended).begin()
+            steps = self._source.obtain(self._credentials.now())
+            Obtaining(steps, self._credentials.upstream, self._credentials.host, self._ended).begin()
 
     def _ended(self, outcome: Lent | Problem) -> None:
         """The steps were taken, or one of them failed."""
         self._obtaining = False
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, {}
         now = self._credentials.now()
         if isinstance(outcome, Problem):
             log.warning("credentials could not be obtained: %s", outcome.summary)
             self._failure = now, outcome
             for call in waiting:
-                call.on_failure(outcome)
+                call.fail_soon(outcome)
             return
-        self._lent, self._lent_at, self._failure = outcome, now, None
+        self._lent, self._failure = _InHand(outcome, now), None
         for call in waiting:
-            call.go(self, outcome, self._credentials)
-
-
-class _Obtaining:
-    """Takes the steps of one source, one after another.  `ended` is called once, and never from inside `begin`."""
-
-    def __init__(self, source: Source, credentials: Credentials, ended: Callable[[Lent | Problem], None]) -> None:
-        self._credentials = credentials
-        self._ended = ended
-        self._steps: Steps = source.obtain(credentials.now())
-        self._loop = asyncio.get_running_loop()
-
-    def begin(self) -> None:
-        """Take the first step."""
-        self._loop.call_soon(self._advance, lambda: next(self._steps))
-
-    def found(self, found: Found) -> None:
-        """A step was taken."""
-        self._advance(lambda: self._steps.send(found))
-
-    def failed(self, problem: Problem) -> None:
-        """A step could not be taken: the source may know another way."""
-        self._advance(lambda: self._steps.throw(problem))
-
-    def _advance(self, go_on: Callable[[], HttpCall | FromHost]) -> None:
-        try:
-            step = go_on()
-        except StopIteration as stop:
-            self._ended(stop.value)
-        except Problem as problem:
-            self._ended(problem)
-        except Exception:  # the edge: a defect in a source fails the calls that wait, and no other
-            log.exception("credentials could not be obtained")
-            self._ended(InternalError("cloche failed to obtain the credentials of this served entity"))
-        else:
-            self._take(step)
-
-    def _take(self, step: HttpCall | FromHost) -> None:
-        host = self._credentials.host
-        try:
-            if isinstance(step, FromHost):
-                host.check()
-                reading = self._loop.run_in_executor(None, host.read, step)
-                reading.add_done_callback(lambda done: self.found(done.result()))
-                return
-            if step.origin.of_host:
-                host.check()
-            answer = _StepAnswer(self)
-            answer.exchange = self._credentials.upstream(step, answer, _STEP_TIMEOUTS)
-        except Problem as problem:
-            self._loop.call_soon(self.failed, problem)
-
-
-class _StepAnswer(Collecting):
-    """The answer to one step."""
-
-    __slots__ = ("_obtaining", "exchange")
-
-    def __init__(self, obtaining: _Obtaining) -> None:
-        super().__init__()
-        self._obtaining = obtaining
-        self.exchange: Exchange | None = None
-
-    def on_end(self) -> None:
-        """It is complete."""
-        self._obtaining.found(Found(self._status, self._headers, self._body()))
-
-    def on_failure(self, problem: Problem) -> None:
-        """It will not come."""
-        self._obtaining.failed(problem)
-
-    def _stop(self, problem: Problem) -> None:
-        assert self.exchange is not None
-        self.exchange.cancel()
-        self._obtaining.failed(problem)
+            call.go(self._lent, self._credentials)

@@ -14,7 +14,7 @@ from cloche.domain.outbound import Exchange, HttpCall, Send, Timeouts
 from cloche.domain.translation import Report
 from cloche.gateway.call import Call
 from cloche.gateway.collecting import Collecting
-from cloche.providers.base import Embedder
+from cloche.providers.base import CountsInHead, Embedder
 from cloche.wire.embeddings import write_embeddings
 
 AT_ONCE = 8
@@ -59,10 +59,13 @@ class EmbeddingRun:
         """All of a part has come."""
         self._call.heard()
 
-    def answered(self, number: int, body: bytes) -> None:
+    def answered(self, number: int, body: bytes, headers: dict[bytes, bytes]) -> None:
         """The answer to one call.  Raises what decoding it raises."""
         del self._exchanges[number]
-        self._found[number] = self.of.decode(body)
+        part = self.of.decode(body)
+        if part.usage is None and isinstance(self.of, CountsInHead):
+            part.usage = self.of.counted(headers)
+        self._found[number] = part
         self._left -= 1
         if self._at < len(self._http_calls):
             self._next()
@@ -114,7 +117,7 @@ class _Part(Collecting):
         try:
             if self._status != 200:
                 raise self._run.of.error(self._status, self._headers, body)
-            self._run.answered(self._number, body)
+            self._run.answered(self._number, body, self._headers)
         except Problem as problem:
             self._run.fail(problem)
 

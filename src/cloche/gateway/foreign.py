@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import msgspec
 
-from cloche.domain.chat import ChatRequest, Choice, Chunk
+from cloche.domain.assembly import apart
+from cloche.domain.chat import ChatRequest, ChatResponse, Choice, Chunk
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import Send, Timeouts
 from cloche.domain.translation import Report
 from cloche.gateway.call import Call
 from cloche.gateway.collecting import Collecting
 from cloche.gateway.run import Run
-from cloche.providers.base import Foreign
+from cloche.providers.base import CountsInHead, Foreign
 from cloche.providers.format_check import format_check
 from cloche.wire.openai import Identity
 
@@ -65,9 +66,9 @@ class ForeignRun(Run):
         if not complete and not self._call.ended:
             self._ask()
 
-    def answered(self, body: bytes) -> None:
+    def answered(self, body: bytes, headers: dict[bytes, bytes]) -> None:
         """A whole answer has come.  Raises what decoding it raises."""
-        response = self.foreign.decode(body)
+        response = self.decoded(body, headers)
         if self._check is not None:
             self._check.see_whole(response)
         self._choices += [
@@ -79,6 +80,13 @@ class ForeignRun(Run):
             self._answering.answer(self._choices)
         else:
             self._ask()
+
+    def decoded(self, body: bytes, headers: dict[bytes, bytes]) -> ChatResponse:
+        """A whole answer, read.  Raises what decoding it raises."""
+        response = self.foreign.decode(body)
+        if response.usage is None and isinstance(self.foreign, CountsInHead):
+            response.usage = self.foreign.counted(headers)
+        return response
 
     def _seen(self, chunk: Chunk) -> Chunk:
         """The chunk with its own number.  A Problem if it ends a choice that is not what was promised."""
@@ -103,7 +111,7 @@ class _Whole(Collecting):
         try:
             if self._status != 200:
                 raise self._run.foreign.error(self._status, self._headers, body)
-            self._run.answered(body)
+            self._run.answered(body, self._headers)
         except Problem as problem:
             self._run.fail(problem)
 
@@ -116,17 +124,31 @@ class _Whole(Collecting):
 
 
 class _Streamed(_Whole):
-    """Translates one stream while it comes; what has another status than 200 is collected."""
+    """Translates one stream while it comes; what is none, an error status or JSON, is collected.
 
-    __slots__ = ("_decoder",)
+    An answer that comes whole all the same is one: not every family of a provider's models is streamed.
+    """
+
+    __slots__ = ("_decoder", "_may_be_json", "_no_stream")
 
     def __init__(self, run: ForeignRun) -> None:
         super().__init__(run)
         self._decoder = run.foreign.decoder()
+        self._no_stream = self._may_be_json = False
+
+    def on_head(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """A stream, or an answer that is none."""
+        super().on_head(status, headers)
+        self._no_stream = status != 200
+        self._may_be_json = headers.get(b"content-type", b"").startswith(b"application/json")
 
     def on_data(self, data: bytes) -> None:
         """Decode and pass on."""
-        if self._status != 200:
+        if self._may_be_json:
+            self._may_be_json = False
+            # The first bytes tell: events under the content type of JSON happen.
+            self._no_stream = self._no_stream or data.lstrip().startswith((b"{", b"["))
+        if self._no_stream:
             super().on_data(data)
             return
         try:
@@ -140,7 +162,10 @@ class _Streamed(_Whole):
             super().on_end()
             return
         try:
-            *rest, last = self._decoder.close()
+            if self._no_stream:
+                *rest, last = apart(self._run.decoded(self._body(), self._headers))
+            else:
+                *rest, last = self._decoder.close()
             self._run.take(rest)
             self._run.ended(last)
         except Problem as problem:

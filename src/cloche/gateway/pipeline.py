@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from cloche.domain.access import Level
 from cloche.domain.endpoint import CHAT_TASK, COMPLETIONS_TASK, EMBEDDINGS_TASK
-from cloche.domain.errors import NotReady, Problem
+from cloche.domain.errors import BadRequest, NotReady, Problem
 from cloche.domain.outbound import Send
 from cloche.gateway import asking, routing
 from cloche.gateway.admission import Admission, check_level
@@ -70,6 +70,14 @@ class Ask:
             and b"databricks-sdk-py/" in headers.get(b"user-agent", b"")
             and headers.get(b"accept") == b"application/json"
         )
+
+
+def _strict(ask: Ask) -> bool:
+    """Whether the caller wants to lose no field.  BadRequest for what says neither: as a no, it would lose some."""
+    said = ask.headers.get(b"cloche-strict-params", b"false").lower()
+    if said not in (b"true", b"false"):
+        raise BadRequest("cloche-strict-params: must be true or false")
+    return said == b"true"
 
 
 def _task(ask: Ask, snapshot: Snapshot, body: bytes) -> str:
@@ -130,7 +138,7 @@ class Gateway:
         try:
             snapshot = self._slot.current()
             call.endpoint = ask.endpoint
-            call.strict = ask.headers.get(b"cloche-strict-params") == b"true"
+            call.strict = _strict(ask)
             call.task = task = _task(ask, snapshot, body)
             if task == CHAT_TASK:
                 chat = read_chat(body)

@@ -1,7 +1,8 @@
 """A look at whether entities answer: one short call to each, at once, before a configuration takes over or on demand.
 
-Called from threads; the calls run in the event loop.  No answer's text is kept: what counts is that there is one.  What
-to do about a failure is told by its kind, from a table.
+Called from threads; the calls run in the event loop.  An answer is read as a call's would be, because pages of a
+website, and errors, come with status 200, too; its text is not kept.  What to do about a failure is told by its kind,
+from a table.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from cloche.domain.endpoint import CHAT_TASK, COMPLETIONS_TASK
 from cloche.domain.errors import (
     BadRequest,
     NotSupported,
@@ -29,11 +31,12 @@ from cloche.domain.errors import (
 )
 from cloche.domain.outbound import HttpCall, Send, Timeouts
 from cloche.domain.translation import Report
-from cloche.providers.base import Bound, Embedder, Foreign, Translator
+from cloche.providers.base import Bound, Embedder, Foreign, Translator, status_in_error
 from cloche.snapshot import Target
 from cloche.wire.completions import read_completion
 from cloche.wire.embeddings import read_embeddings
-from cloche.wire.openai import read_chat
+from cloche.wire.openai import Identity, read_chat
+from cloche.wire.passthrough import ProviderErrorInAnswer, complete_answer, form_of
 
 TIMEOUTS = Timeouts(connect=5.0, first_byte=25.0, between_bytes=10.0, total=30.0)
 """Shorter than of a call: somebody waits for all of them."""
@@ -47,11 +50,11 @@ _body = msgspec.json.Encoder().encode
 
 ADVICE: Mapping[type[Problem], str] = MappingProxyType(
     {
-        ProviderCredentials: "Give the entity another key: this one is wrong, has expired, is out of credit or may not "
-        "use this model.  Where the clock is to blame, set it.",
+        ProviderCredentials: "Mend what is named above.  A key that was refused is wrong, has expired, is out of "
+        "credit or may not use this model: give the entity another one.",
         ProviderForbidden: "If it is to be called, start cloche with --allow-upstream and its host or network.",
-        ProviderUnreachable: "Look at the entity's base URL, and whether this host can resolve the name, open the "
-        "connection and trust the certificate; a proxy may have to be set.",
+        ProviderUnreachable: "Look at the entity's base URL, or its region, and whether this host can resolve the "
+        "name, open the connection and trust the certificate; a proxy may have to be set.",
         ProviderTimeout: "Try again; if it stays so, see whether the base URL is right and the provider is up.",
         ProviderBusy: "The key works: wait, or ask the provider for a higher limit.",
         ProviderUnavailable: "The key was not looked at: try again later.",
@@ -127,6 +130,18 @@ def _question(model: Bound, bound: Mapping[str, int]) -> HttpCall:
     return model.encode(read_completion(_body({"prompt": "Say OK.", **bound})), stream=False)
 
 
+def _read(model: Bound, body: bytes) -> None:
+    """Read an answer with status 200.  The Problem that it means where it is none."""
+    if isinstance(model, Foreign | Embedder):
+        model.decode(body)
+        return
+    form = form_of(CHAT_TASK if isinstance(model, Translator) else COMPLETIONS_TASK)
+    try:
+        complete_answer(body, Identity("", 0, model.model), model.finishes, form)
+    except ProviderErrorInAnswer as error:
+        raise model.error(status_in_error(error.body), {}, error.body) from None
+
+
 class _Answer:
     """Waits for the end of one answer."""
 
@@ -150,10 +165,17 @@ class _Answer:
 
     def on_end(self) -> None:
         """There is an answer, or a refusal."""
+        body = bytes(self._body)
         if self._status != 200:
-            self.on_failure(self._model.error(self._status, self._headers, bytes(self._body)))
-        elif not self.ended.done():
-            self.ended.set_result(None)
+            self.on_failure(self._model.error(self._status, self._headers, body))
+            return
+        try:
+            _read(self._model, body)
+        except Problem as problem:
+            self.on_failure(problem)
+        else:
+            if not self.ended.done():
+                self.ended.set_result(None)
 
     def on_failure(self, problem: Problem) -> None:
         """There will be no answer."""

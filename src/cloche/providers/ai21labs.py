@@ -11,10 +11,11 @@ import msgspec
 from msgspec import Meta
 
 from cloche.domain.endpoint import CHAT_TASK, COMPLETIONS_TASK, ExternalModel
-from cloche.providers.base import credential, parse_url, read_settings, render_head
+from cloche.providers.base import render_head
 from cloche.providers.openai_answer import OpenAIRead
 from cloche.providers.openai_shaped import OpenAIShaped
 from cloche.providers.profile import Profile, examples
+from cloche.providers.settings_reading import Faults, base_url, credential
 from cloche.providers.site import Site
 
 GROUP = "ai21labs_config"
@@ -30,10 +31,14 @@ class Ai21LabsConfig(msgspec.Struct, forbid_unknown_fields=True):
 
 def bind(model: ExternalModel) -> OpenAIShaped | OpenAIRead:
     """The translator for a served entity with provider `ai21labs`.  InvalidSettings names what is wrong."""
-    config = read_settings(Ai21LabsConfig, model.settings, GROUP)
-    headers = {"authorization": f"Bearer {credential(config, 'ai21labs_api_key', GROUP)}"}
-    origin, path = parse_url(config.ai21labs_api_base, f"{GROUP}.ai21labs_api_base")
-    head = render_head(origin, path.rstrip("/") + "/chat/completions", headers)
+    found = Faults(GROUP)
+    config = found.read(Ai21LabsConfig, model.settings)
+    with found:
+        key = credential(config, "ai21labs_api_key", GROUP)
+    with found:
+        origin, path = base_url(config.ai21labs_api_base, f"{GROUP}.ai21labs_api_base")
+    found.settle()
+    head = render_head(origin, f"{path}/chat/completions", {"authorization": f"Bearer {key}"})
     chat = OpenAIShaped(model.name, Site("ai21labs", origin, head))
     return OpenAIRead("ai21labs", chat) if model.task == COMPLETIONS_TASK else chat
 

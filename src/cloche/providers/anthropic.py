@@ -18,8 +18,9 @@ from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall
 from cloche.domain.translation import Report
 from cloche.providers import anthropic_answer, anthropic_request
-from cloche.providers.base import credential, parse_url, read_settings, render_head
+from cloche.providers.base import render_head
 from cloche.providers.profile import Profile, examples
+from cloche.providers.settings_reading import Faults, base_url, credential
 from cloche.providers.site import Site
 
 GROUP = "anthropic_config"
@@ -79,11 +80,15 @@ class Anthropic:
 
 def bind(model: ExternalModel) -> Anthropic:
     """The translator for a served entity with provider `anthropic`.  InvalidSettings names what is wrong."""
-    config = read_settings(AnthropicConfig, model.settings, GROUP)
-    headers = {"x-api-key": credential(config, "anthropic_api_key", GROUP) or "", "anthropic-version": API_VERSION}
+    found = Faults(GROUP)
+    config = found.read(AnthropicConfig, model.settings)
     base = _DEFAULT_BASE if config.anthropic_api_base is None else config.anthropic_api_base
-    origin, path = parse_url(base, f"{GROUP}.anthropic_api_base")
-    path = path.rstrip("/")
+    with found:
+        key = credential(config, "anthropic_api_key", GROUP)
+    with found:
+        origin, path = base_url(base, f"{GROUP}.anthropic_api_base")
+    found.settle()
+    headers = {"x-api-key": str(key), "anthropic-version": API_VERSION}
     target = f"{path}/messages" if re.search(r"/v[0-9]+\Z", path) else f"{path}/v1/messages"
     return Anthropic(model.name, Site("anthropic", origin, render_head(origin, target, headers)))
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from cloche.codec import sse
+from cloche.codec import sse, tolerant
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatResponse, Chunk, Citation, FinishReason, ReasoningDelta, ToolCallDelta, Usage
 from cloche.domain.errors import Problem, ProviderBroken
@@ -114,16 +114,16 @@ class _Event(Struct):
     error: _ErrorDetail | None = None
 
 
-_read_block = msgspec.json.Decoder(_Block).decode
-_read_message = msgspec.json.Decoder(_Message).decode
-_read_event = msgspec.json.Decoder(_Event).decode
+_read_block = tolerant.reader(_Block)
+_read_message = tolerant.reader(_Message)
+_read_event = tolerant.reader(_Event)
 
 
 def decode(body: bytes, error: ErrorReader) -> ChatResponse:
     """A whole answer.  ProviderBroken for what is none; the Problem of an error object."""
     try:
         message = _read_message(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except tolerant.UNREADABLE:
         raise ProviderBroken("anthropic sent an answer that cannot be read") from None
     if message.type == "error":
         raise error(_status(message.error), body)
@@ -167,7 +167,7 @@ class AnthropicDecoder:
             return []
         try:
             event = _read_event(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except tolerant.UNREADABLE:
             raise ProviderBroken("anthropic sent an event that cannot be read") from None
         if event.type == "error":
             raise self._error(_status(event.error), payload)
@@ -181,7 +181,7 @@ class AnthropicDecoder:
             self._usage = event.message.usage
         elif event.type == "message_delta":
             self._usage = _latest(self._usage, event.usage)
-            self._stop_reason = event.delta.stop_reason if event.delta is not None else None
+            self._stop_reason = (event.delta.stop_reason if event.delta is not None else None) or self._stop_reason
         self._ended = self._ended or event.type == "message_stop"
         return []
 
@@ -216,7 +216,7 @@ class _Blocks:
         """A block begins, with whatever of it is there already.  ProviderBroken if it is no block."""
         try:
             block = _read_block(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except tolerant.UNREADABLE:
             raise ProviderBroken("anthropic sent a block that cannot be read") from None
         current = self._open[index] = _Open(block, raw, self._length)
         if block.type == "text":
@@ -259,7 +259,8 @@ class _Blocks:
             case "text":
                 return self._cited(current)
             case "tool_use" if not current.arguments:
-                arguments = bytes(current.block.input).decode()
+                given = bytes(current.block.input)
+                arguments = "{}" if given == b"null" else given.decode()
                 return [Chunk(tool_calls=(ToolCallDelta(current.number, arguments=arguments),))]
             case "redacted_thinking":
                 return [Chunk(reasoning=(ReasoningDelta(current.number, "", current.block.data, redacted=True),))]
@@ -296,13 +297,15 @@ def _details(cited: dict[str, Any]) -> dict[str, Any]:
 
 
 def _extra(current: _Open) -> dict[str, Any]:
-    """A block of the provider's own; its input comes in pieces in a stream."""
+    """A block of the provider's own; its input comes in pieces in a stream, and as text where it is not whole: an
+    answer that ended for its length may have ended there."""
     block: dict[str, Any] = msgspec.json.decode(current.raw)
     if current.arguments:
+        written = "".join(current.arguments)
         try:
-            block["input"] = msgspec.json.decode("".join(current.arguments))
-        except (msgspec.DecodeError, RecursionError):
-            raise ProviderBroken("anthropic sent a call of its own tool that cannot be read") from None
+            block["input"] = msgspec.json.decode(written)
+        except tolerant.UNREADABLE:
+            block["input"] = written
     return block
 
 

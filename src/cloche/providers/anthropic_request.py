@@ -17,6 +17,7 @@ from cloche.domain.translation import Report
 from cloche.providers import anthropic_schema
 from cloche.providers.anthropic_models import Abilities, abilities
 from cloche.providers.anthropic_turns import Block, Conversation, conversation
+from cloche.providers.message_fields import note_unheard
 
 DEFAULT_MAX_TOKENS = 4096
 """Of an answer without bound, besides its reasoning: the API demands a bound, and this is the least that all models
@@ -30,6 +31,9 @@ LEAST_BUDGET = 1024
 
 _EFFORTS = MappingProxyType({"minimal": "low"})
 """Efforts by another name; the others have the same."""
+
+_HEARD = frozenset(("messages.provider_content", "messages.content.citations", "messages.content.context"))
+"""What a message may bear here that others have no place for."""
 
 NOT_TAKEN = ("seed", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs")
 """Modelled fields that this API has nothing like."""
@@ -62,6 +66,7 @@ _ONLY_SCHEMA = "Answer with JSON that fits this JSON schema and nothing else, wi
 def encode(request: ChatRequest, report: Report, model: str) -> dict[str, Any]:
     """The body.  BadRequest for what this API has no place for."""
     talk = conversation(msgspec.json.decode(request.fields["messages"]), report)
+    note_unheard(request.fields["messages"], report, _HEARD)
     body = _Body(request, report, abilities(model), talk)
     return body.fields()
 

@@ -16,6 +16,7 @@ import msgspec
 
 from cloche.domain.errors import BadRequest
 from cloche.domain.translation import Report
+from cloche.providers.message_fields import content_of
 
 Block = dict[str, Any]
 """A content block or a turn, as the API's JSON has it."""
@@ -47,11 +48,16 @@ def conversation(messages: list[Block], report: Report) -> Conversation:
             turns[-1]["content"] += blocks
         elif blocks:
             turns.append({"role": role, "content": blocks})
-    if not turns:
-        raise BadRequest("messages: anthropic needs a message that is no instruction and is not empty")
+    if not turns and system:
+        # A conversation must not be empty: instructions alone are what the user says.
+        turns, system = [{"role": "user", "content": system}], []
+        report.note("emulated", "messages")
+    elif turns:
+        report.note("mapped", "messages")
+    else:
+        raise BadRequest("messages: anthropic needs a message that is not empty")
     if turns[-1]["role"] == "assistant":
         _trim_end(turns[-1]["content"])
-    report.note("mapped", "messages")
     return Conversation(system, turns)
 
 
@@ -60,12 +66,12 @@ def _turn(message: Block, path: str, report: Report) -> tuple[str, list[Block]]:
     role = message["role"]
     if role == "tool":
         return "user", [_marked(_tool_result(message, path, report), message)]
-    blocks = list(_blocks(message.get("content"), f"{path}.content", report))
+    blocks = list(_blocks(content_of(message), f"{path}.content", report))
     if role == "assistant":
         thoughts = next((at for at, block in enumerate(blocks) if block["type"] not in _THOUGHTS), len(blocks))
-        blocks[thoughts:thoughts] = _own(message)
+        blocks[thoughts:thoughts] = _own(message, report)
         calls = message.get("tool_calls") or ()
-        blocks += (_tool_use(call, f"{path}.tool_calls[{at}]") for at, call in enumerate(calls))
+        blocks += (_marked(_tool_use(call, f"{path}.tool_calls[{at}]"), call) for at, call in enumerate(calls))
     if blocks and message.get("cache_control") is not None:
         blocks[-1] = _marked(blocks[-1], message)
     return ("system" if role == "developer" else role), blocks
@@ -86,7 +92,7 @@ def _part(part: Block, path: str, report: Report) -> Iterator[Block]:
         if part[kind].strip():
             yield _marked({"type": "text", "text": part[kind]}, part, "citations")
     elif kind == "reasoning":
-        yield from _thinking(part)
+        yield from _thinking(part, report)
     elif kind == "image_url":
         image = part["image_url"]
         if isinstance(image, dict) and image.get("detail") not in (None, "auto"):
@@ -101,12 +107,15 @@ def _part(part: Block, path: str, report: Report) -> Iterator[Block]:
         yield part
 
 
-def _own(message: Block) -> list[Block]:
+def _own(message: Block, report: Report) -> list[Block]:
     """What the API's own tools did, as the answer had it: sent back, the model knows what it found, and a turn that was
     paused goes on.  What another provider kept has no type."""
     kept = message.get("provider_content")
     blocks = kept if isinstance(kept, list) else ()
-    return [block for block in blocks if isinstance(block, dict) and isinstance(block.get("type"), str)]
+    found = [block for block in blocks if isinstance(block, dict) and isinstance(block.get("type"), str)]
+    if len(found) < len(blocks):
+        report.note("dropped", "messages.provider_content", "of another provider")
+    return found
 
 
 def _marked(block: Block, given: Block, *fields: str) -> Block:
@@ -115,13 +124,15 @@ def _marked(block: Block, given: Block, *fields: str) -> Block:
     return {**block, **kept} if kept else block
 
 
-def _thinking(part: Block) -> Iterator[Block]:
+def _thinking(part: Block, report: Report) -> Iterator[Block]:
     """Reasoning that this API gave before.  What bears no signature came from elsewhere, and would be refused."""
     for piece in part.get("summary") or ():
         if piece.get("type") == "summary_encrypted_text" and piece.get("data"):
             yield {"type": "redacted_thinking", "data": piece["data"]}
         elif piece.get("signature"):
             yield {"type": "thinking", "thinking": piece.get("text") or "", "signature": piece["signature"]}
+        elif piece.get("text"):
+            report.note("dropped", "messages.reasoning", "it takes back what it has signed, and nothing else")
 
 
 def _source(url: str, path: str) -> Block:

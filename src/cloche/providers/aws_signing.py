@@ -7,14 +7,16 @@ clock and logs what it signs.  Must not know where keys come from: they are lent
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from cloche.domain.lending import Lent, Source, lines
-from cloche.domain.outbound import HttpCall
+from cloche.domain.outbound import HttpCall, Origin
 from cloche.providers.base import InvalidSettings
+from cloche.providers.host_bound import check_bound
 
 _UNSIGNED = frozenset(("accept", "accept-encoding", "connection", "content-length", "user-agent"))
 """What a proxy in between may rewrite without changing what is asked."""
@@ -34,6 +36,14 @@ def service_host(service: str, region: str) -> str:
     """The host of a service's regional endpoint."""
     domain = next((domain for start, domain in _DOMAINS.items() if region.startswith(start)), "amazonaws.com")
     return f"{service}.{region}.{domain}"
+
+
+def check_host_bound(origin: Origin, service: str, region: str, path: str) -> None:
+    """InvalidSettings, under `path`, for a URL to which no call may be sent that the host's keys sign: a service's, or
+    that of its endpoint in a private network, is one."""
+    domain = service_host(service, region).partition(f".{region}.")[2]
+    name, place = rf"([a-z0-9-]+\.)?{service}(-fips)?", re.escape(region)
+    check_bound(origin, re.compile(rf"{name}\.{place}\.((vpce\.)?{re.escape(domain)}|api\.aws)"), path)
 
 
 def require_signer(path: str) -> None:

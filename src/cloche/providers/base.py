@@ -12,14 +12,13 @@ message text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import msgspec
 
-from cloche.codec.json_faults import faults
-from cloche.domain.chat import ChatRequest, ChatResponse, Chunk, FinishReason
+from cloche.domain.chat import ChatRequest, ChatResponse, Chunk, FinishReason, Usage
 from cloche.domain.completion import CompletionRequest
 from cloche.domain.embedding import EmbeddingRequest, Embeddings
 from cloche.domain.errors import (
@@ -33,8 +32,6 @@ from cloche.domain.errors import (
 )
 from cloche.domain.outbound import HttpCall, Origin
 from cloche.domain.translation import Report
-
-Config = TypeVar("Config")
 
 # ---------------------------------------------------------------- the protocol
 
@@ -142,6 +139,14 @@ class Embedder(Protocol):
         """What an answer other than 200 means."""
 
 
+@runtime_checkable
+class CountsInHead(Protocol):
+    """A Foreign or an Embedder whose service counts tokens in the head of a whole answer."""
+
+    def counted(self, headers: dict[bytes, bytes]) -> Usage | None:
+        """What the head counts; None where it does not."""
+
+
 Bound = Translator | Foreign | Completer | Embedder
 """A provider bound to one served entity, by what its model does."""
 
@@ -157,48 +162,6 @@ class InvalidSettings(Exception):
 # ---------------------------------------------------------------- settings
 
 
-def read_settings(kind: type[Config], settings: dict[str, Any], group: str) -> Config:
-    """The provider's `…_config` object, checked.  InvalidSettings names every field that is wrong."""
-    found = faults(settings, kind, group)
-    if found:
-        raise InvalidSettings(found)
-    return msgspec.convert(settings, kind)
-
-
-def credential(settings: Any, name: str, group: str, *, required: bool = True) -> str | None:
-    """The value of the credential `name`; exactly one of its two forms may be there.
-
-    References were replaced by the values of secrets, as `NAME_plaintext`, before a provider sees its settings: what is
-    left under `NAME` is none.
-    """
-    reference, plaintext = getattr(settings, name), getattr(settings, f"{name}_plaintext")
-    if reference is not None and plaintext is not None:
-        raise InvalidSettings([(f"{group}.{name}", f"give either {name} or {name}_plaintext, not both")])
-    if reference is not None:
-        raise InvalidSettings(
-            [(f"{group}.{name}", f"must be {{{{secrets/SCOPE/KEY}}}}; a value as it is goes into {name}_plaintext")]
-        )
-    if plaintext is None:
-        if required:
-            raise InvalidSettings([(f"{group}.{name}", f"give {name} or {name}_plaintext")])
-        return None
-    return header_value(plaintext, f"{group}.{name}_plaintext")
-
-
-def absent(settings: Any, names: Iterable[str], group: str, why: str) -> None:
-    """See that none of the named fields is given.  InvalidSettings names those that are, with the reason."""
-    given = [(f"{group}.{name}", why) for name in names if getattr(settings, name) is not None]
-    if given:
-        raise InvalidSettings(given)
-
-
-def required(settings: Any, names: Iterable[str], group: str, why: str) -> None:
-    """See that each of the named fields is given.  InvalidSettings names those that are not, with the reason."""
-    missing = [(f"{group}.{name}", why) for name in names if not getattr(settings, name)]
-    if missing:
-        raise InvalidSettings(missing)
-
-
 def header_value(value: str, path: str) -> str:
     """`value`, fit to stand in a header field.  The message never shows it: it may be a secret."""
     if not value or not value.isascii() or not value.isprintable():
@@ -207,7 +170,7 @@ def header_value(value: str, path: str) -> str:
 
 
 def parse_url(url: str, path: str) -> tuple[Origin, str]:
-    """Origin and path of an upstream's base URL."""
+    """Origin, and path with query, of an upstream's URL."""
     try:
         parts = urlsplit(url)
         port = parts.port

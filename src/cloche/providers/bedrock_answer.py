@@ -1,25 +1,26 @@
 """Answers of Bedrock's Converse and ConverseStream in the canonical form.
 
-Both go through `_Blocks`, so that they cannot differ.  Calls of the provider's own tools and their results are left
-out: it has run them itself, and no client could answer them.  Citations are left out, too; the text that bears them is
-not.  The stream counts its tokens after it has said why it ended, so its last chunk waits for the end of the body.
+Both go through `_Blocks`, so that they cannot differ.  Calls of the provider's own tools and their results are no
+calls of the client's, who could not answer them: like images and kinds not known here they are told as they came.  The
+stream counts its tokens after it has said why it ended, so its last chunk waits for the end of the body.
 Must not know requests, settings or HTTP.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
+from cloche.codec import tolerant
 from cloche.codec.eventstream import Frame, Frames
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatResponse, Chunk, FinishReason, ReasoningDelta, ToolCallDelta, Usage
 from cloche.domain.errors import Problem, ProviderBroken
+from cloche.providers.bedrock_besides import Own, cited, joined
 
 ExceptionReader = Callable[[Frame], Problem | None]
 """The Problem that a frame means; None where it is an event."""
@@ -79,15 +80,20 @@ class _Text(Struct):
 
 class _Cited(Struct):
     content: list[_Text] = []
+    citations: list[dict[str, Any]] = []
 
 
 class _Block(Struct, rename="camel"):
-    """A content block, or what a stream says of one: exactly one field is there."""
+    """A content block, or what a stream says of one: exactly one field is there.  `citation`, and those after it, are
+    here for streams; in a whole answer a block of another kind is taken as it is."""
 
     text: str | None = None
     tool_use: _ToolUse | None = None
     reasoning_content: _Reasoning | None = None
     citations_content: _Cited | None = None
+    citation: dict[str, Any] | None = None
+    tool_result: Raw = Raw(b"")
+    image: Raw = Raw(b"")
 
 
 class _Usage(Struct, rename="camel"):
@@ -98,7 +104,7 @@ class _Usage(Struct, rename="camel"):
 
 
 class _Message(Struct):
-    content: list[_Block] = []
+    content: list[Raw] = []
 
 
 class _Output(Struct):
@@ -121,8 +127,9 @@ class _Event(Struct, rename="camel"):
     usage: _Usage | None = None
 
 
-_read_answer = msgspec.json.Decoder(_Answer).decode
-_read_event = msgspec.json.Decoder(_Event).decode
+_read_answer = tolerant.reader(_Answer)
+_read_block = tolerant.reader(_Block)
+_read_event = tolerant.reader(_Event)
 _read_text = msgspec.json.Decoder(str).decode
 
 
@@ -130,11 +137,12 @@ def decode(body: bytes) -> ChatResponse:
     """A whole answer.  ProviderBroken for what is none, and for one that the model spoilt."""
     try:
         answer = _read_answer(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        content = [(raw, _read_block(raw)) for raw in answer.output.message.content]
+    except tolerant.UNREADABLE:
         raise ProviderBroken("bedrock sent an answer that cannot be read") from None
     blocks, assembly = _Blocks(), Assembly()
-    for index, block in enumerate(answer.output.message.content):
-        for chunk in (*blocks.whole(index, block), *blocks.stop(index)):
+    for index, (raw, block) in enumerate(content):
+        for chunk in (*blocks.whole(index, block, raw), *blocks.stop(index)):
             assembly.add(chunk)
     assembly.add(_last(answer.stop_reason, answer.usage, blocks))
     return assembly.response()
@@ -174,7 +182,7 @@ class ConverseDecoder:
             return []
         try:
             event = _read_event(frame.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except tolerant.UNREADABLE:
             raise ProviderBroken("bedrock sent an event that cannot be read") from None
         if kind == "contentBlockDelta" and event.delta is not None:
             return self._blocks.add(event.content_block_index, event.delta)
@@ -190,11 +198,11 @@ class ConverseDecoder:
 
 
 class _Call:
-    """A tool call that has not stopped.  `number`: which of the calls it is; None: the provider's own."""
+    """A tool call that has not stopped.  `number`: which of the calls it is."""
 
     __slots__ = ("number", "written")
 
-    def __init__(self, number: int | None) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
         self.written = False  # whether any of its arguments came
 
@@ -210,68 +218,111 @@ class _Thought:
         self.secret: list[str] = []  # pieces of it, each base64 for itself
 
 
-class _Blocks:
-    """Turns content blocks into chunks.  Calls and reasoning are counted apart, each from 0."""
+class _Speech:
+    """A block of text that has not stopped: where it begins in all of it, and what it rests on."""
 
-    __slots__ = ("_open", "_thoughts", "calls")
+    __slots__ = ("begin", "citations")
+
+    def __init__(self, begin: int) -> None:
+        self.begin = begin
+        self.citations: list[dict[str, Any]] = []
+
+
+class _Blocks:
+    """Turns content blocks into chunks.  Calls and reasoning are counted apart, each from 0; `_length`: characters of
+    all the text."""
+
+    __slots__ = ("_length", "_open", "_thoughts", "calls")
 
     def __init__(self) -> None:
-        self._open: dict[int, _Call | _Thought] = {}
+        self._open: dict[int, _Call | _Thought | _Speech | Own] = {}
         self._thoughts = 0
+        self._length = 0
         self.calls = 0
 
-    def whole(self, index: int, block: _Block) -> list[Chunk]:
+    def whole(self, index: int, block: _Block, raw: Raw) -> list[Chunk]:
         """A block of a whole answer, all of it but its end."""
-        if block.tool_use is not None:
-            return [*self.start(index, block), *self._argued(index, _text(block.tool_use.input))]
+        use = block.tool_use
+        if use is not None and use.type != _OWN_TOOL:
+            return [*self.start(index, block), *self._argued(index, _text(use.input))]
         if block.citations_content is not None:
-            return _spoken("".join(each.text for each in block.citations_content.content))
+            said = "".join(each.text for each in block.citations_content.content)
+            chunks = self._spoken(index, said)
+            self._speech(index).citations += block.citations_content.citations
+            return chunks
         reasoning = block.reasoning_content
         if reasoning is not None and reasoning.reasoning_text is not None:
-            said = reasoning.reasoning_text
-            return self._thought(index, _Reasoning(text=said.text, signature=said.signature))
-        return self.add(index, block)
+            thought = reasoning.reasoning_text
+            return self._thought(index, _Reasoning(text=thought.text, signature=thought.signature))
+        if block.text is not None or reasoning is not None:
+            return self.add(index, block)
+        return [Chunk(extras=(msgspec.json.decode(raw),))]
 
     def start(self, index: int, block: _Block) -> list[Chunk]:
-        """A block begins; of other kinds than calls nothing is said before their first piece."""
+        """A block begins; of text and reasoning nothing is said before their first piece."""
         use = block.tool_use
-        if use is None:
-            return []
-        if use.type == _OWN_TOOL:
-            self._open[index] = _Call(None)
-            return []
-        self._open[index] = _Call(self.calls)
-        self.calls += 1
-        return [Chunk(tool_calls=(ToolCallDelta(self.calls - 1, use.tool_use_id, use.name),))]
+        if use is not None and use.type != _OWN_TOOL:
+            self._open[index] = _Call(self.calls)
+            self.calls += 1
+            return [Chunk(tool_calls=(ToolCallDelta(self.calls - 1, use.tool_use_id, use.name),))]
+        if use is not None:
+            said = {"toolUseId": use.tool_use_id, "name": use.name, "type": use.type}
+            self._open[index] = Own("toolUse", said)
+        elif block.tool_result:
+            self._open[index] = Own("toolResult", msgspec.json.decode(block.tool_result))
+        elif block.image:
+            self._open[index] = Own("image", msgspec.json.decode(block.image))
+        return []
 
     def add(self, index: int, delta: _Block) -> list[Chunk]:
         """A block goes on, or begins."""
         if delta.text is not None:
-            return _spoken(delta.text)
+            return self._spoken(index, delta.text)
         if delta.reasoning_content is not None:
             return self._thought(index, delta.reasoning_content)
         if delta.tool_use is not None and delta.tool_use.input:
             return self._argued(index, _piece(delta.tool_use.input))
+        if delta.citation is not None:
+            self._speech(index).citations.append(delta.citation)
+        current, piece = self._open.get(index), delta.tool_result or delta.image
+        if isinstance(current, Own) and piece:
+            current.add(msgspec.json.decode(piece))
         return []
 
     def stop(self, index: int) -> list[Chunk]:
         """A block ends: what could not be said before."""
         current = self._open.pop(index, None)
-        if isinstance(current, _Call):
-            empty = current.number is not None and not current.written
-            return [Chunk(tool_calls=(ToolCallDelta(current.number or 0, arguments="{}"),))] if empty else []
-        if current is None:
-            return []
-        if current.secret:
-            secret = _joined(current.secret)
-            return [Chunk(reasoning=(ReasoningDelta(current.number, "", secret, redacted=True),))]
-        if current.signature:
-            return [Chunk(reasoning=(ReasoningDelta(current.number, signature=current.signature),))]
+        match current:
+            case _Call(written=False):
+                return [Chunk(tool_calls=(ToolCallDelta(current.number, arguments="{}"),))]
+            case Own():
+                return [Chunk(extras=(current.extra(),))]
+            case _Speech():
+                found = tuple(cited(each, current.begin, self._length) for each in current.citations)
+                return [Chunk(citations=found)] if found else []
+            case _Thought() if current.secret:
+                secret = joined(current.secret)
+                return [Chunk(reasoning=(ReasoningDelta(current.number, "", secret, redacted=True),))]
+            case _Thought() if current.signature:
+                return [Chunk(reasoning=(ReasoningDelta(current.number, signature=current.signature),))]
         return []
+
+    def _speech(self, index: int) -> _Speech:
+        current = self._open.get(index)
+        if not isinstance(current, _Speech):
+            current = self._open[index] = _Speech(self._length)
+        return current
+
+    def _spoken(self, index: int, text: str) -> list[Chunk]:
+        self._speech(index)
+        self._length += len(text)
+        return [Chunk(content=text)] if text else []
 
     def _argued(self, index: int, text: str) -> list[Chunk]:
         current = self._open.get(index)
-        if not text or not isinstance(current, _Call) or current.number is None:
+        if isinstance(current, Own):
+            current.add(text)
+        if not text or not isinstance(current, _Call):
             return []
         current.written = True
         return [Chunk(tool_calls=(ToolCallDelta(current.number, arguments=text),))]
@@ -299,20 +350,6 @@ def _text(given: Raw) -> str:
         return bytes(given).decode()
     except UnicodeDecodeError:
         raise ProviderBroken("bedrock sent arguments that are no text") from None
-
-
-def _spoken(text: str) -> list[Chunk]:
-    return [Chunk(content=text)] if text else []
-
-
-def _joined(pieces: list[str]) -> str:
-    """One text in base64 of several."""
-    if len(pieces) == 1:
-        return pieces[0]
-    try:
-        return base64.b64encode(b"".join(base64.b64decode(piece) for piece in pieces)).decode()
-    except binascii.Error:
-        raise ProviderBroken("bedrock sent redacted reasoning that is no base64") from None
 
 
 def _last(stop_reason: str, usage: _Usage | None, blocks: _Blocks) -> Chunk:

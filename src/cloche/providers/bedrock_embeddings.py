@@ -24,7 +24,7 @@ from cloche.domain.translation import Report
 from cloche.providers import cohere_embeddings
 from cloche.providers.bedrock_errors import bedrock_refusal
 from cloche.providers.bedrock_invoke import Door
-from cloche.providers.bedrock_invoke_dialect import Json, read
+from cloche.providers.bedrock_invoke_dialect import Json, counted_in_head, read
 
 _encode = msgspec.json.Encoder().encode
 
@@ -115,6 +115,10 @@ class BedrockEmbedder:
     def decode(self, body: bytes) -> Embeddings:
         """One call's answer.  ProviderBroken for what is none."""
         return self._family.answer(body)
+
+    def counted(self, headers: dict[bytes, bytes]) -> Usage | None:
+        """Bedrock's count, which many families' JSON has no place for."""
+        return counted_in_head(headers)
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """A refusal, by Bedrock's table."""

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import msgspec
 
 from cloche.codec.eventstream import Frames
-from cloche.domain.chat import ChatRequest, ChatResponse, Chunk, FinishReason
+from cloche.domain.chat import ChatRequest, ChatResponse, Chunk, FinishReason, Usage
 from cloche.domain.errors import Problem, ProviderBroken
 from cloche.domain.lending import Authorizer
 from cloche.domain.outbound import HttpCall, Origin
@@ -28,7 +28,7 @@ from cloche.providers.base import Decoder, refusal, render_head
 from cloche.providers.bedrock_errors import bedrock_refusal, exception_in
 from cloche.providers.bedrock_invoke_claude import Claude
 from cloche.providers.bedrock_invoke_command_r import COMMAND_R
-from cloche.providers.bedrock_invoke_dialect import Dialect, Reader
+from cloche.providers.bedrock_invoke_dialect import Dialect, Reader, counted_in_head
 from cloche.providers.bedrock_invoke_nova import Nova
 
 _encode = msgspec.json.Encoder().encode
@@ -139,6 +139,10 @@ class Invoke:
         if self._dialect.streams:
             return InvokeDecoder(self._dialect.reader(self._error_inside), self._head)
         return _WholeDecoder(self)
+
+    def counted(self, headers: dict[bytes, bytes]) -> Usage | None:
+        """Bedrock's count, which many families' JSON has no place for."""
+        return counted_in_head(headers)
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """A refusal, by Bedrock's table."""

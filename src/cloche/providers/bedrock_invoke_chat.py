@@ -29,6 +29,7 @@ from cloche.providers.bedrock_invoke_dialect import (
     refuse_forced_tools,
 )
 from cloche.providers.cohere_request import instruction
+from cloche.providers.message_fields import content_of, note_unheard
 from cloche.providers.openai_answer import AnswerReader, read_whole
 
 FINISH: Mapping[str, FinishReason | None] = MappingProxyType(
@@ -104,6 +105,7 @@ class ChatFamily(NamedTuple):
         taken = ("max_tokens", "max_completion_tokens", "temperature", "response_format", *self.passed)
         note_rest(request, report, (*taken, "tools", "tool_choice") if self.tools else taken)
         add_unknown(request, body, report)
+        report.note("mapped", "messages")
         return body
 
     def _add_numbers(self, request: ChatRequest, body: Json, report: Report) -> None:
@@ -135,11 +137,12 @@ class ChatFamily(NamedTuple):
         """The messages, by the roles that the family knows; content of texts as one text."""
         given: list[Json] = msgspec.json.decode(request.fields["messages"])
         turns = []
+        note_unheard(request.fields["messages"], report)
         for index, message in enumerate(given):
             role = "system" if message["role"] == "developer" else message["role"]
             turn = {name: message[name] for name in ("tool_calls", "tool_call_id") if message.get(name) is not None}
             images = self.images and role == "user"
-            content = _content(message.get("content"), f"messages[{index}]", images, report)
+            content = _content(content_of(message), f"messages[{index}]", images, report)
             turns.append({"role": role, "content": content, **turn})
             if message.get("name") is not None:
                 report.note("dropped", "messages.name")

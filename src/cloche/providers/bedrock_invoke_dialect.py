@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from cloche.codec import tolerant
 from cloche.domain.chat import ChatParams, ChatRequest, ChatResponse, Chunk, FinishReason, NamedTool, Usage
 from cloche.domain.errors import BadRequest, Problem, ProviderBroken
 from cloche.domain.translation import Report
@@ -71,8 +72,8 @@ _INTERVENED = "INTERVENED"
 class Metrics(Struct):
     """Bedrock's own count, in the last event of a stream."""
 
-    input: int | None = msgspec.field(default=None, name="inputTokenCount")
-    output: int | None = msgspec.field(default=None, name="outputTokenCount")
+    input: float | None = msgspec.field(default=None, name="inputTokenCount")
+    output: float | None = msgspec.field(default=None, name="outputTokenCount")
 
 
 class Envelope(Struct):
@@ -87,11 +88,11 @@ class Envelope(Struct):
         return self.guardrail == _INTERVENED
 
 
-def read(text: bytes, shape: type[Shape]) -> Shape:
+def read(text: bytes | Raw, shape: type[Shape]) -> Shape:
     """JSON of a known shape.  ProviderBroken for anything else."""
     try:
-        return msgspec.json.decode(text, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return tolerant.read(text, shape)
+    except tolerant.UNREADABLE:
         raise ProviderBroken("bedrock sent an answer that cannot be read") from None
 
 
@@ -106,6 +107,28 @@ def finish(reason: str, table: Mapping[str, FinishReason | None]) -> FinishReaso
 def counted(prompt: float | None, completion: float | None) -> Usage | None:
     """Usage where both counts are there; behind a guardrail they come as floats."""
     return None if prompt is None or completion is None else Usage(int(prompt), int(completion))
+
+
+_HEAD_COUNTS = (b"input", b"output", b"cache-read-input", b"cache-write-input")
+_LONGEST_COUNT = 12
+_HEAD_COUNT = b"x-amzn-bedrock-%s-token-count"
+
+
+def counted_in_head(headers: Mapping[bytes, bytes]) -> Usage | None:
+    """Bedrock's own count in the head of a whole answer.  It counts what a cache held or took apart from the rest of
+    the prompt, and leaves out an output where there is none to count."""
+    prompt, completion, read, written = (
+        int(value) if value.isdigit() and len(value) < _LONGEST_COUNT else None
+        for value in (headers.get(_HEAD_COUNT % name, b"") for name in _HEAD_COUNTS)
+    )
+    if prompt is None:
+        return None
+    return Usage(
+        prompt_tokens=prompt + (read or 0) + (written or 0),
+        completion_tokens=completion or 0,
+        cached_tokens=read,
+        cache_write_tokens=written,
+    )
 
 
 # ---------------------------------------------------------------- requests

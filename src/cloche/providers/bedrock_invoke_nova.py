@@ -109,7 +109,7 @@ class _NovaReader:
 
 def _with_counts(fields: dict[str, Raw]) -> dict[str, Raw]:
     """The fields, the usage in Converse's words."""
-    if "usage" not in fields:
+    if bytes(fields.get("usage", b"null")) == b"null":
         return fields
     counts = read(fields["usage"], _Counts)
     usage = {

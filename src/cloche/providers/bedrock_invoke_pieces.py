@@ -150,7 +150,7 @@ def jurassic(body: bytes) -> Piece:
 
 
 class _Llama(Struct):
-    generation: str
+    generation: str = ""
     stop_reason: str | None = None
     prompt_token_count: float | None = None
     generation_token_count: float | None = None

@@ -15,6 +15,7 @@ from cloche.domain.chat import ChatRequest, Message
 from cloche.domain.errors import BadRequest
 from cloche.domain.translation import Report
 from cloche.providers.cohere_request import text_within
+from cloche.providers.message_fields import note_unheard
 
 
 class Talk(NamedTuple):
@@ -41,6 +42,7 @@ def prompt(request: ChatRequest, template: Template, report: Report, instruction
     report.note("emulated", "messages", "this family of models takes one text")
     if any(message.name is not None for message in request.params.messages):
         report.note("dropped", "messages.name")
+    note_unheard(request.fields["messages"], report)
     for index, message in enumerate(request.params.messages):
         text = _unmarked(_text(message, f"messages[{index}]", report), template.marks, report)
         if message.role in ("system", "developer"):

@@ -19,6 +19,7 @@ import msgspec
 from cloche.domain.errors import BadRequest
 from cloche.domain.translation import Report
 from cloche.providers.bedrock_models import Maker
+from cloche.providers.message_fields import content_of
 
 Block = dict[str, Any]
 """A content block or a turn, as the API's JSON has it."""
@@ -68,8 +69,12 @@ class Conversation:
         report.note("mapped", "messages")
         for index, message in enumerate(messages):
             self._add(message, f"messages[{index}]")
+        if not self.turns and self.system:
+            # A conversation must not be empty: instructions alone are what the user says.
+            self.turns, self.system = [{"role": "user", "content": self.system}], []
+            report.note("emulated", "messages")
         if not self.turns:
-            raise BadRequest("messages: bedrock needs a message that is no instruction and is not empty")
+            raise BadRequest("messages: bedrock needs a message that is not empty")
         if self.turns[0]["role"] != "user":
             self.turns.insert(0, {"role": "user", "content": [{"text": OPENING}]})
             report.note("emulated", "messages")
@@ -89,8 +94,9 @@ class Conversation:
         if message["role"] == "tool":
             blocks = self._result(message, path)
         else:
-            blocks = list(self._blocks(message.get("content"), f"{path}.content", where))
-            blocks += (self._call(call, f"{path}.tool_calls[{at}]") for at, call in enumerate(_calls(message)))
+            blocks = list(self._blocks(content_of(message), f"{path}.content", where))
+            for at, call in enumerate(message.get("tool_calls") or ()):
+                blocks += [self._call(call, f"{path}.tool_calls[{at}]"), *self.cache_point(call, where)]
         if not blocks:
             return
         blocks += self.cache_point(message, where)
@@ -122,7 +128,7 @@ class Conversation:
             found = list(self._part(part, f"{path}[{index}]"))
             missing = next((kind for block in found for kind in self._maker.lacks if kind in block), None)
             if missing is not None:
-                raise BadRequest(f"{path}[{index}].type: this maker's models take no {missing}")
+                raise BadRequest(f"{path}[{index}].type: this model takes no {missing}")
             yield from found
             yield from self.cache_point(part, where) if found else ()
 
@@ -133,7 +139,7 @@ class Conversation:
             if part[kind].strip():
                 yield {"text": part[kind]}
         elif kind == "reasoning":
-            yield from _thoughts(part)
+            yield from _thoughts(part, self._report)
         elif kind == "image_url":
             yield self._image(part["image_url"], f"{path}.image_url")
         elif kind == "file":
@@ -224,10 +230,6 @@ class Conversation:
         return [{"toolResult": {"toolUseId": _identifier(message["tool_call_id"]), "content": content}}, *marks[-1:]]
 
 
-def _calls(message: Block) -> list[Block]:
-    return message.get("tool_calls") or []
-
-
 def _arguments(text: str, path: str) -> dict[str, msgspec.Raw]:
     """The arguments as an object; their values stay the bytes they were."""
     if not text.strip():
@@ -247,7 +249,7 @@ def _identifier(call_id: str) -> str:
 # ---------------------------------------------------------------- bytes
 
 
-def _thoughts(part: Block) -> Iterator[Block]:
+def _thoughts(part: Block, report: Report) -> Iterator[Block]:
     """Reasoning that a model of Bedrock gave before.  What bears no signature is not wished back."""
     for piece in part.get("summary") or ():
         if piece.get("type") == "summary_encrypted_text" and piece.get("data"):
@@ -255,6 +257,8 @@ def _thoughts(part: Block) -> Iterator[Block]:
         elif piece.get("signature"):
             said = {"text": piece.get("text") or "", "signature": piece["signature"]}
             yield {"reasoningContent": {"reasoningText": said}}
+        elif piece.get("text"):
+            report.note("dropped", "messages.reasoning", "it takes back what it has signed, and nothing else")
 
 
 def _data(url: str, path: str) -> tuple[str, str]:

@@ -64,6 +64,9 @@ _HELD_TO_SCHEMAS = re.compile(
 _CLAUDE_WITHOUT = re.compile(r"claude-opus-4-1|claude-(?:opus|sonnet)-4-2025")
 """Claude models that can by Anthropic's own API, and cannot on Bedrock."""
 
+_LACKING = ((re.compile("nova-micro"), _BLIND), (re.compile("nova-(lite|pro|premier)|nova-2-lite"), _DEAF))
+"""Models that lack more than their makers' others do: of Nova, Omni and Sonic alone hear."""
+
 _REASONING: tuple[tuple[re.Pattern[str], Reasoning], ...] = (
     (re.compile("nova-2"), "nova"),
     (re.compile("gpt-oss"), "effort"),
@@ -88,5 +91,6 @@ def traits(model: str, maker: str) -> Traits:
     if claude:
         schemas = abilities(model).schemas and not _CLAUDE_WITHOUT.search(model)
         return Traits(model, MAKERS[maker], claude, schemas, "claude")
+    lacks = next((kinds for pattern, kinds in _LACKING if pattern.search(model)), MAKERS[maker].lacks)
     reasoning = next((how for pattern, how in _REASONING if pattern.search(model)), None)
-    return Traits(model, MAKERS[maker], claude, bool(_HELD_TO_SCHEMAS.search(model)), reasoning)
+    return Traits(model, MAKERS[maker]._replace(lacks=lacks), claude, bool(_HELD_TO_SCHEMAS.search(model)), reasoning)

@@ -22,6 +22,7 @@ from cloche.providers.bedrock_messages import Block, Conversation
 from cloche.providers.bedrock_models import Traits
 from cloche.providers.bedrock_tools import tool_config
 from cloche.providers.gemini_messages import schema_instruction
+from cloche.providers.message_fields import note_unheard
 
 NOT_TAKEN = ("logit_bias", "logprobs", "top_logprobs", "user", "parallel_tool_calls")
 """Modelled fields that this API has nothing like; `parallel_tool_calls` true is what it does anyway."""
@@ -70,6 +71,7 @@ _CLAUDE = (
 def encode(request: ChatRequest, report: Report, model: Traits) -> dict[str, Any]:
     """The body.  BadRequest for what this API has no place for."""
     talk = Conversation(msgspec.json.decode(request.fields["messages"]), report, model.maker)
+    note_unheard(request.fields["messages"], report)
     return _Body(request, report, model, talk).fields()
 
 

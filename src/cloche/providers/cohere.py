@@ -19,9 +19,10 @@ from cloche.domain.errors import Problem, ProviderUnavailable
 from cloche.domain.outbound import HttpCall
 from cloche.domain.translation import Report
 from cloche.providers import cohere_answer, cohere_request, cohere_v1, cohere_v1_answer
-from cloche.providers.base import Decoder, credential, parse_url, read_settings, render_head, status_in_error
+from cloche.providers.base import Decoder, render_head, status_in_error
 from cloche.providers.cohere_embeddings import CohereEmbedder
 from cloche.providers.profile import Profile, examples
+from cloche.providers.settings_reading import Faults, base_url, credential
 from cloche.providers.site import Site
 
 _encode = msgspec.json.Encoder().encode
@@ -91,10 +92,14 @@ class Cohere:
 
 def bind(model: ExternalModel) -> Cohere | CohereEmbedder:
     """The translator for a served entity with provider `cohere`.  InvalidSettings names what is wrong."""
-    config = read_settings(CohereConfig, model.settings, GROUP)
-    headers = {"authorization": f"Bearer {credential(config, 'cohere_api_key', GROUP)}"}
-    origin, path = parse_url(config.cohere_api_base, f"{GROUP}.cohere_api_base")
-    path = path.rstrip("/")
+    found = Faults(GROUP)
+    config = found.read(CohereConfig, model.settings)
+    with found:
+        key = credential(config, "cohere_api_key", GROUP)
+    with found:
+        origin, path = base_url(config.cohere_api_base, f"{GROUP}.cohere_api_base")
+    found.settle()
+    headers = {"authorization": f"Bearer {key}"}
     if model.task == EMBEDDINGS_TASK:
         path = path.removesuffix("/v1").removesuffix("/v2")
         return CohereEmbedder(model.name, Site("cohere", origin, render_head(origin, f"{path}/v2/embed", headers)))

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from cloche.codec import sse
+from cloche.codec import sse, tolerant
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatResponse, Chunk, FinishReason, ReasoningDelta, ToolCallDelta, Usage
 from cloche.domain.errors import Problem, ProviderBroken, ProviderTimeout
@@ -96,7 +96,7 @@ class _Usage(Struct):
 
 
 class _Message(Struct):
-    content: list[_Block] | None = None
+    content: list[dict[str, Any]] | None = None
     tool_plan: str | None = None
     tool_calls: list[_Call] | None = None
     citations: list[dict[str, Any]] | None = None
@@ -123,7 +123,7 @@ class _Event(Struct):
 
 
 class _Content(Struct):
-    content: _Block | None = None
+    content: dict[str, Any] | None = None
 
 
 class _ContentDelta(Struct):
@@ -160,13 +160,10 @@ class _End(Struct):
     error: str | None = None
 
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
 def _read(text: bytes | Raw, shape: type[Shape]) -> Shape:
     try:
-        return msgspec.json.decode(text, type=shape)
-    except _UNREADABLE:
+        return tolerant.read(text, shape)
+    except tolerant.UNREADABLE:
         raise ProviderBroken("cohere sent an answer that cannot be read") from None
 
 
@@ -176,16 +173,30 @@ _PLAN = 0
 """The place of the plan among the blocks of reasoning; thinking in block i of the content has the place i + 1."""
 
 
-def _block(index: int, block: _Block, logprobs: tuple[dict[str, Any], ...] | None = None) -> list[Chunk]:
-    """A block of content, or a piece of one.  ProviderBroken if it is neither text nor thinking."""
+def _read_block(given: dict[str, Any]) -> _Block:
+    try:
+        return msgspec.convert(given, _Block)
+    except msgspec.ValidationError:
+        raise ProviderBroken("cohere sent content that cannot be read") from None
+
+
+def _block(
+    index: int, given: dict[str, Any], block: _Block, logprobs: tuple[dict[str, Any], ...] | None = None
+) -> list[Chunk]:
+    """A block of content, or a piece of one.  Kinds that are neither text nor thinking are kept as they came."""
     if block.type not in (None, "text", "thinking"):
-        raise ProviderBroken("cohere sent content of a kind that is neither text nor thinking")
+        return [Chunk(extras=(given,), logprobs=logprobs)]
     chunks = []
     if block.thinking:
         chunks.append(Chunk(reasoning=(ReasoningDelta(index + 1, block.thinking),)))
     if block.text or logprobs:
         chunks.append(Chunk(content=block.text or "", logprobs=logprobs))
     return chunks
+
+
+def _spoken(block: _Block) -> str:
+    """What a block adds to the answer's text."""
+    return (block.text or "") if block.type in (None, "text", "thinking") else ""
 
 
 def _cited(blocks: Blocks, citations: Iterable[dict[str, Any]]) -> list[Chunk]:
@@ -266,17 +277,18 @@ class _Calls:
 def read_answer(body: bytes, error: ErrorObject) -> ChatResponse:
     """A whole answer.  ProviderBroken for what is none, and for an error object what `error` makes of it."""
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
-    except _UNREADABLE:
+        answer = tolerant.read(body, _Answer)
+    except tolerant.UNREADABLE:
         _read(body, _Refusal)
         raise error(body) from None
     message, calls, assembly = answer.message, _Calls(), Assembly()
     finish = finish_reason(answer.finish_reason)
     chunks = _plan(message.tool_plan)
     blocks = Blocks()
-    for index, block in enumerate(message.content or ()):
-        chunks += _block(index, block)
-        blocks.add(index, block.text or "")
+    for index, given in enumerate(message.content or ()):
+        block = _read_block(given)
+        chunks += _block(index, given, block)
+        blocks.add(index, _spoken(block))
     chunks += _cited(blocks, message.citations or ())
     chunks += [Chunk(logprobs=_tokens(item)) for item in answer.logprobs or ()]
     chunks += [calls.begin(index, call) for index, call in enumerate(message.tool_calls or ())]
@@ -319,9 +331,10 @@ class CohereDecoder:
         match event.type:
             case "content-delta" | "content-start":
                 content = _read(event.delta, _ContentDelta).message
-                block = (content.content if content is not None else None) or _Block()
-                self._blocks.add(event.index, block.text or "")
-                return _block(event.index, block, _tokens(event.logprobs))
+                given = (content.content if content is not None else None) or {}
+                block = _read_block(given)
+                self._blocks.add(event.index, _spoken(block))
+                return _block(event.index, given, block, _tokens(event.logprobs))
             case "citation-start":
                 cited = _read(event.delta, _CitationDelta).message
                 found = cited.citations if cited is not None else None

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from cloche.codec import tolerant
 from cloche.domain.chat import Citation
-from cloche.domain.errors import ProviderBroken
 
 Json = Mapping[str, Any]
 
@@ -68,10 +68,11 @@ def cite_documents(citations: Iterable[Json], documents: Iterable[Json]) -> Iter
 
 
 def _stretch(cited: Json) -> _Stretch:
+    """What can be told of a citation; of one that cannot be read, nothing: the answer stands without it."""
     try:
-        return msgspec.convert(cited, _Stretch)
-    except msgspec.ValidationError:
-        raise ProviderBroken("cohere sent a citation that cannot be read") from None
+        return tolerant.read(msgspec.json.encode(cited), _Stretch)
+    except tolerant.UNREADABLE:
+        return _Stretch()
 
 
 def _after(first: int, place: int | None) -> int | None:

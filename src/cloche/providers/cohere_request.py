@@ -18,6 +18,7 @@ import msgspec
 from cloche.domain.chat import ChatParams, ChatRequest, Function, ImageUrl, Message, NamedTool, Part
 from cloche.domain.errors import BadRequest
 from cloche.domain.translation import Report
+from cloche.providers.message_fields import note_unheard
 
 Json = dict[str, Any]
 
@@ -45,7 +46,7 @@ _NUMBERS = MappingProxyType(
 _PENALTIES = ("presence_penalty", "frequency_penalty")
 MOST_STOPS = 5
 
-_UNHEARD = ("logit_bias", "user", "metadata", "service_tier", "enable_safety_filter")
+_UNHEARD = ("logit_bias", "user", "metadata", "service_tier")
 """Fields of our own vocabulary that Cohere has nothing like."""
 
 _OPENAI_ONLY = frozenset(
@@ -81,6 +82,7 @@ def render(request: ChatRequest, report: Report) -> Json:
     _add_thinking(params, fields, report)
     _add_logprobs(params, fields, report)
     add_rest(request, fields, report, _UNHEARD)
+    report.note("mapped", "messages")
     return fields
 
 
@@ -90,6 +92,8 @@ def add_rest(request: ChatRequest, fields: Json, report: Report, unheard: Iterab
         if getattr(request.params, name) is not None:
             report.note("dropped", name)
     for name, value in request.fields.items():
+        if bytes(value) == b"null":
+            continue
         if name in _OPENAI_ONLY:
             report.note("dropped", name)
         elif name not in _KNOWN:
@@ -258,6 +262,7 @@ def _turns(request: ChatRequest, report: Report) -> list[Json]:
         report.note("dropped", "messages.name")
     if b'"cache_control"' in bytes(request.fields["messages"]):
         report.note("dropped", "messages.cache_control", "its cache cannot be told what to keep")
+    note_unheard(request.fields["messages"], report)
     return [_turn(message, f"messages[{index}]", report) for index, message in enumerate(messages)]
 
 
@@ -328,7 +333,7 @@ def _assistant(message: Message, path: str, report: Report) -> Json:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.function.name, "arguments": call.function.arguments},
+                "function": {"name": call.function.name, "arguments": call.function.arguments.strip() or "{}"},
             }
             for call in message.tool_calls
         ]

@@ -27,13 +27,13 @@ from cloche.providers.cohere_request import (
     said_by,
     text_within,
 )
+from cloche.providers.message_fields import note_unheard
 
 _UNHEARD = (
     "logit_bias",
     "user",
     "metadata",
     "service_tier",
-    "enable_safety_filter",
     "logprobs",
     "top_logprobs",
     "thinking",
@@ -71,6 +71,7 @@ def _conversation(request: ChatRequest, report: Report) -> Json:
         report.note("dropped", "messages.name")
     if b'"cache_control"' in bytes(request.fields["messages"]):
         report.note("dropped", "messages.cache_control", "its cache cannot be told what to keep")
+    note_unheard(request.fields["messages"], report)
     report.note("mapped", "messages")
     last = max((index for index, each in enumerate(messages) if each.role not in _INSTRUCTIONS), default=-1)
     if last < 0 or messages[last].role == "assistant":

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct
 
+from cloche.codec import tolerant
 from cloche.codec.lines import LineDecoder
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatResponse, Chunk, ToolCallDelta, Usage
@@ -68,9 +68,8 @@ class _Event(Struct):
     response: _Answer | None = None
 
 
-_read_answer = msgspec.json.Decoder(_Answer).decode
-_read_event = msgspec.json.Decoder(_Event).decode
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_read_answer = tolerant.reader(_Answer)
+_read_event = tolerant.reader(_Event)
 
 # ---------------------------------------------------------------- pieces
 
@@ -127,7 +126,7 @@ def read_answer(body: bytes, error: ErrorObject) -> ChatResponse:
     """A whole answer.  ProviderBroken for what is none, and for an error object what `error` makes of it."""
     try:
         answer = _read_answer(body)
-    except _UNREADABLE:
+    except tolerant.UNREADABLE:
         raise ProviderBroken("cohere sent an answer that cannot be read") from None
     if answer.text is None and not answer.tool_calls and answer.message is not None:
         raise error(body)
@@ -157,7 +156,7 @@ class EventReader:
         """The chunks of an event.  A Problem if Cohere says that it failed; ProviderBroken for what is no event."""
         try:
             event = _read_event(payload)
-        except _UNREADABLE:
+        except tolerant.UNREADABLE:
             raise ProviderBroken("cohere sent an event that cannot be read") from None
         match event.event_type:
             case "stream-start":

@@ -19,9 +19,10 @@ from cloche.domain.chat import ChatRequest, FinishReason
 from cloche.domain.endpoint import CHAT_TASK, ExternalModel
 from cloche.domain.outbound import HttpCall
 from cloche.domain.translation import Report
-from cloche.providers.base import credential, parse_url, read_settings, render_head, required
+from cloche.providers.base import render_head
 from cloche.providers.openai_shaped import NOT_FORWARDED, SAME_FINISHES, OpenAIShaped
 from cloche.providers.profile import Profile
+from cloche.providers.settings_reading import Faults, base_url, credential, required
 from cloche.providers.site import Site
 
 _encode = msgspec.json.Encoder().encode
@@ -198,15 +199,20 @@ def bind(model: ExternalModel) -> OpenAIShaped:
     """The translator for a served entity whose provider is one of SERVICES.  InvalidSettings names what is wrong."""
     name, service = model.provider, SERVICES[model.provider]
     prefix, settings_name = _prefix(name), group(name)
-    config = read_settings(_config(name), model.settings, settings_name)
+    found = Faults(settings_name)
+    config = found.read(_config(name), model.settings)
     base_field = f"{prefix}_api_base"
-    if not service.base:
-        required(config, (base_field,), settings_name, "this field is required: the service has no address of its own")
     base = getattr(config, base_field)
-    origin, path = parse_url(service.base if base is None else base, f"{settings_name}.{base_field}")
-    key = credential(config, f"{prefix}_api_key", settings_name, required=not service.keyless)
+    with found:
+        if not service.base:
+            why = "this field is required: the service has no address of its own"
+            required(config, (base_field,), settings_name, why)
+        origin, path = base_url(service.base if base is None else base, f"{settings_name}.{base_field}")
+    with found:
+        key = credential(config, f"{prefix}_api_key", settings_name, required=not service.keyless)
+    found.settle()
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    site = Site(name, origin, render_head(origin, path.rstrip("/") + "/chat/completions", headers))
+    site = Site(name, origin, render_head(origin, f"{path}/chat/completions", headers))
     plain = Service(service.base, service.keyless)
     if service == plain:
         return OpenAIShaped(model.name, site)

@@ -9,9 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from cloche.domain.endpoint import CHAT_TASK, ExternalModel
-from cloche.providers.base import InvalidSettings, credential, header_value, parse_url, read_settings, render_head
+from cloche.providers.base import InvalidSettings, header_value, parse_url, render_head
 from cloche.providers.openai_shaped import OpenAIShaped
 from cloche.providers.profile import Profile, examples
+from cloche.providers.settings_reading import Faults, credential, required
 from cloche.providers.site import Site
 
 GROUP = "custom_provider_config"
@@ -40,7 +41,7 @@ class CustomConfig(msgspec.Struct, forbid_unknown_fields=True):
 
     custom_provider_url: Annotated[
         str, Meta(description="a base URL that ends in a version, to which `/chat/completions` is added, or the whole")
-    ]
+    ] = ""
     bearer_token_auth: Annotated[
         BearerAuth | None, Meta(description="a key that is sent as `Authorization: Bearer …`")
     ] = None
@@ -55,11 +56,17 @@ def bind(model: ExternalModel) -> OpenAIShaped:
     Whether the documented URL is a base or the whole is unknown, so both are taken: a path that is empty or ends in a
     version (`/v1`) gets `/chat/completions`; any other is called as given.
     """
-    config = read_settings(CustomConfig, model.settings, GROUP)
-    origin, target = parse_url(config.custom_provider_url, f"{GROUP}.custom_provider_url")
+    found = Faults(GROUP)
+    config = found.read(CustomConfig, model.settings)
+    with found:
+        required(config, ("custom_provider_url",), GROUP, "this field is required")
+        origin, target = parse_url(config.custom_provider_url, f"{GROUP}.custom_provider_url")
+    with found:
+        headers = _auth_headers(config)
+    found.settle()
     if "?" not in target and re.search(r"^/?$|/v\d+/?$", target):
         target = target.rstrip("/") + "/chat/completions"
-    return OpenAIShaped(model.name, Site("custom", origin, render_head(origin, target, _auth_headers(config))))
+    return OpenAIShaped(model.name, Site("custom", origin, render_head(origin, target, headers)))
 
 
 def _auth_headers(config: CustomConfig) -> dict[str, str]:
@@ -70,10 +77,15 @@ def _auth_headers(config: CustomConfig) -> dict[str, str]:
         return {"authorization": f"Bearer {token}"}
     if config.api_key_auth is not None:
         group = f"{GROUP}.api_key_auth"
-        name = header_value(config.api_key_auth.key, f"{group}.key")
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS:
-            raise InvalidSettings([(f"{group}.key", f"'{name}' cannot be the name of an authentication header")])
-        return {name.lower(): str(credential(config.api_key_auth, "value", group))}
+        found = Faults(group)
+        with found:
+            name = header_value(config.api_key_auth.key, f"{group}.key")
+            if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS:
+                raise InvalidSettings([(f"{group}.key", f"'{name}' cannot be the name of an authentication header")])
+        with found:
+            value = str(credential(config.api_key_auth, "value", group))
+        found.settle()
+        return {name.lower(): value}
     return {}
 
 

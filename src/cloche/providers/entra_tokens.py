@@ -11,8 +11,8 @@ from urllib.parse import quote
 import msgspec
 
 from cloche.domain.lending import Steps
-from cloche.providers.base import InvalidSettings, parse_url
 from cloche.providers.bearer import TokenServer, token_server
+from cloche.providers.settings_reading import base_url
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com"
 
@@ -53,8 +53,7 @@ class ClientCredentials(msgspec.Struct, frozen=True):
 
 def entra_server(authority: str, tenant: str, path: str) -> TokenServer:
     """The token server of a tenant.  InvalidSettings, under `path`, for an authority that can be none."""
-    if "?" in parse_url(authority, path)[1]:
-        raise InvalidSettings([(path, "must have no query: a path is added to it")])
+    base_url(authority, path)
     return token_server(
         "Microsoft Entra ID", f"{authority.rstrip('/')}/{quote(tenant, safe='')}/oauth2/v2.0/token", path
     )

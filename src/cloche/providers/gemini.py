@@ -15,18 +15,10 @@ from cloche.domain.errors import Problem, ProviderCredentials
 from cloche.domain.outbound import HttpCall, Origin
 from cloche.domain.translation import Report
 from cloche.providers import gemini_answer, gemini_request
-from cloche.providers.base import (
-    Decoder,
-    InvalidSettings,
-    credential,
-    parse_url,
-    read_settings,
-    refusal,
-    render_head,
-    status_in_error,
-)
+from cloche.providers.base import Decoder, InvalidSettings, refusal, render_head, status_in_error
 from cloche.providers.gemini_request import Dialect
 from cloche.providers.profile import Profile, examples
+from cloche.providers.settings_reading import Faults, base_url, credential
 
 GROUP = "gemini_config"
 DEFAULT_BASE = "https://generativelanguage.googleapis.com/v1beta"
@@ -117,7 +109,7 @@ class Gemini:
         self._origin, path = base
         self._dialect = Dialect(model)
         name = model if "/" in model else f"models/{model}"
-        target = f"{path.rstrip('/')}/{name}"
+        target = f"{path}/{name}"
         headers = {"x-goog-api-key": key}  # in the URL it would stand in every log on the way
         self._whole_head = render_head(self._origin, f"{target}:generateContent", headers)
         self._stream_head = render_head(self._origin, f"{target}:streamGenerateContent?alt=sse", headers)
@@ -148,15 +140,22 @@ class Gemini:
         return self.error(status_in_error(body), {}, body)
 
 
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidSettings([("name", f"'{name}' is no name of a Gemini model")])
+
+
 def bind(model: ExternalModel) -> Gemini:
     """The translator for a served entity with provider `gemini`.  InvalidSettings names what is wrong."""
-    config = read_settings(GeminiConfig, model.settings, GROUP)
-    key = credential(config, "gemini_api_key", GROUP)
-    base = parse_url(config.gemini_api_base, f"{GROUP}.gemini_api_base")
-    if "?" in base[1]:
-        raise InvalidSettings([(f"{GROUP}.gemini_api_base", "must have no query: a path is added to it")])
-    if not _NAME.fullmatch(model.name):
-        raise InvalidSettings([("name", f"'{model.name}' is no name of a Gemini model")])
+    found = Faults(GROUP)
+    config = found.read(GeminiConfig, model.settings)
+    with found:
+        key = credential(config, "gemini_api_key", GROUP)
+    with found:
+        base = base_url(config.gemini_api_base, f"{GROUP}.gemini_api_base")
+    with found:
+        _check_name(model.name)
+    found.settle()
     return Gemini(model.name, base, str(key))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from cloche.codec import sse
+from cloche.codec import sse, tolerant
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatResponse, Chunk, FinishReason, ReasoningDelta, ToolCallDelta, Usage
 from cloche.domain.errors import Problem, ProviderBroken
@@ -102,7 +102,7 @@ class _Part(Struct, rename="camel"):
     """A part, as far as it is text, thought or a call of a function."""
 
     text: str | None = None
-    thought: bool = False
+    thought: bool | None = None
     thought_signature: str | None = None
     function_call: _FunctionCall | None = None
 
@@ -161,8 +161,8 @@ class _Answer(Struct, rename="camel"):
     error: Any = None
 
 
-_read_answer = msgspec.json.Decoder(_Answer).decode
-_read_answers = msgspec.json.Decoder(list[_Answer]).decode
+_read_answer = tolerant.reader(_Answer)
+_read_answers = tolerant.reader(list[_Answer])
 
 
 # ---------------------------------------------------------------- reading
@@ -332,7 +332,7 @@ def decode(body: bytes, error_in: ErrorIn) -> ChatResponse:
 def _parsed(body: bytes) -> list[_Answer]:
     try:
         return _read_answers(body) if body.lstrip().startswith(b"[") else [_read_answer(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except tolerant.UNREADABLE:
         raise ProviderBroken("the provider sent an answer that cannot be read") from None
 
 

@@ -7,15 +7,16 @@ are framed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from cloche.codec import tolerant
 from cloche.domain.chat import Citation
-from cloche.domain.errors import ProviderBroken
 
 Json = dict[str, Any]
+Shape = TypeVar("Shape")
 
 _TOLD = frozenset(("startIndex", "endIndex", "uri", "title"))
 """What of a citation is told in the words of the canonical form."""
@@ -67,21 +68,27 @@ class _Citations(Struct, rename="camel"):
 
 def citations(text: str, grounding: Json, cited: Json) -> list[Citation]:
     """A citation for each source of each stretch of `text`.  `grounding`: groundingMetadata; `cited`: citationMetadata.
-    ProviderBroken for what is neither."""
+
+    What cannot be read gives none: the answer stands without it, and both are told as they came, too.
+    """
     try:
         return [*_grounded(text.encode(), grounding), *_cited(text.encode(), cited)]
-    except msgspec.ValidationError:
-        raise ProviderBroken("the provider sent sources that cannot be read") from None
+    except tolerant.UNREADABLE:
+        return []
+
+
+def _read(given: Json, shape: type[Shape]) -> Shape:
+    return tolerant.read(msgspec.json.encode(given), shape)
 
 
 def _grounded(raw: bytes, grounding: Json) -> Iterator[Citation]:
-    told = msgspec.convert(grounding, _Grounding)
+    told = _read(grounding, _Grounding)
     chunks = told.grounding_chunks
     for support in told.grounding_supports:
         start, end = _place(raw, support.segment)
         for at, index in enumerate(support.grounding_chunk_indices):
             chunk = chunks[index] if 0 <= index < len(chunks) else {}
-            kinds = msgspec.convert(chunk, _Chunk)
+            kinds = _read(chunk, _Chunk)
             source = kinds.web or kinds.retrieved_context or kinds.maps or _Source()
             scores = support.confidence_scores[at : at + 1]
             details = {"source": chunk} | ({"confidence": scores[0]} if scores else {})
@@ -89,9 +96,9 @@ def _grounded(raw: bytes, grounding: Json) -> Iterator[Citation]:
 
 
 def _cited(raw: bytes, cited: Json) -> Iterator[Citation]:
-    told = msgspec.convert(cited, _Citations)
+    told = _read(cited, _Citations)
     for each in told.citation_sources or told.citations:
-        source = msgspec.convert(each, _Cited)
+        source = _read(each, _Cited)
         details = {name: value for name, value in each.items() if name not in _TOLD}
         yield Citation(*_place(raw, source), source.uri or None, source.title, details)
 

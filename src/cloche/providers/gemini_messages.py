@@ -18,6 +18,7 @@ from cloche.domain.chat import ChatRequest, ImageUrl, Message, Part, ToolCall
 from cloche.domain.errors import BadRequest
 from cloche.domain.translation import Report
 from cloche.providers.gemini_answer import split_id
+from cloche.providers.message_fields import note_unheard
 
 Json = dict[str, Any]
 
@@ -61,6 +62,8 @@ class Conversation:
         messages = request.fields.get("messages")
         if messages is not None and _CACHE_MARKER in bytes(messages):
             report.note("dropped", "messages.cache_control", "prompts are cached unasked")
+        if messages is not None:
+            note_unheard(messages, report)
         for index, message in enumerate(request.params.messages):
             self._add(message, f"messages[{index}]")
         if not self.contents:

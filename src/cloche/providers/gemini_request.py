@@ -214,7 +214,9 @@ def _effort(effort: str, field: str, dialect: Dialect, report: Report) -> Json:
 def _tools(request: ChatRequest, report: Report) -> Json:
     params = request.params
     if params.parallel_tool_calls is not None:
-        report.note("mapped" if params.parallel_tool_calls else "dropped", "parallel_tool_calls", "it is always so")
+        report.note(
+            "mapped" if params.parallel_tool_calls else "dropped", "parallel_tool_calls", "calls may always be parallel"
+        )
     if not params.tools:
         for name in ("tools", "tool_choice"):
             if _given(params, name):

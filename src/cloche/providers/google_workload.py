@@ -2,8 +2,8 @@
 
 The JSON of such a credential holds no secret.  It says where a token of that place is found, in a file or at a URL of
 the machine, and where it is exchanged for one of Google's; that one may then be exchanged for a service account's.
-Whoever may make endpoints chooses both places, so only what is a JSON Web Token, which was made to be shown, is sent
-on: no other file of the machine can be had this way.
+Whoever may make endpoints chooses both places.  So what is the machine's is sent to Google alone, and only if it is a
+JSON Web Token: no other file can be had this way, and no token by another's server.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from cloche.codec.json_faults import faults
 from cloche.domain.errors import ProviderBroken, ProviderCredentials
 from cloche.domain.lending import Found, FromHost, Lent, Steps
 from cloche.domain.outbound import HttpCall, Origin
+from cloche.domain.reach import is_metadata
 from cloche.providers.base import InvalidSettings, header_value, parse_url, render_head
 from cloche.providers.bearer import TOKEN, TokenServer, token_server
+from cloche.providers.host_bound import check_bound
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 SERVER_NAME = "Google's token server"
@@ -32,8 +34,9 @@ _FIELD_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _NOT_TAKEN = frozenset(("host", "content-length", "transfer-encoding", "connection"))
 """Header fields that would change where a call goes or how it is read."""
 
-_METADATA_HOSTS = frozenset(("169.254.169.254", "fd00:ec2::254", "metadata.google.internal"))
-"""Where clouds tell a machine what it is; other addresses are judged as every provider's."""
+_REGIONAL = r"(\.[a-z0-9-]+\.rep)?\.googleapis\.com"
+_STS = re.compile("sts" + _REGIONAL)
+_IAM = re.compile("iamcredentials" + _REGIONAL)
 
 Shape = TypeVar("Shape")
 
@@ -49,6 +52,11 @@ class WorkloadIdentity(msgspec.Struct, frozen=True):
     step: FromHost | tuple[Origin, bytes]
     field: str | None = None
     impersonated: TokenServer | None = None
+
+    @property
+    def of_host(self) -> bool:
+        """Whether it begins with what belongs to the machine."""
+        return isinstance(self.step, FromHost) or self.step[0].of_host
 
     def __repr__(self) -> str:
         """Without what may be in the headers of its call."""
@@ -145,11 +153,20 @@ def read_json(text: str, kind: type[Shape], path: str) -> Shape:
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise InvalidSettings([(path, "must be JSON, as Google gives it")]) from None
+        raise InvalidSettings([(path, f"must be JSON, as Google gives it{_likely(text.lstrip())}")]) from None
     found = faults(value, kind, path)
     if found:
         raise InvalidSettings(found)
     return msgspec.convert(value, kind)
+
+
+def _likely(text: str) -> str:
+    """What most likely is wrong with a text that is no JSON."""
+    if text.startswith("-----BEGIN"):
+        return ": this is the key alone, without the JSON that it stands in"
+    if text.startswith("{"):
+        return "; a line break within one of its texts is written \\n"
+    return ", and not a file's name, or base64"
 
 
 def workload_identity(text: str, path: str, server: TokenServer | None) -> WorkloadIdentity:
@@ -159,7 +176,7 @@ def workload_identity(text: str, path: str, server: TokenServer | None) -> Workl
         raise InvalidSettings([(f"{path}.subject_token_type", f"must be one of {', '.join(sorted(_SUBJECT_TYPES))}")])
     account = given.service_account_impersonation_url
     account_path = f"{path}.service_account_impersonation_url"
-    return WorkloadIdentity(
+    identity = WorkloadIdentity(
         server=server or token_server(SERVER_NAME, given.token_url, f"{path}.token_url"),
         audience=given.audience,
         subject_type=given.subject_token_type,
@@ -167,6 +184,11 @@ def workload_identity(text: str, path: str, server: TokenServer | None) -> Workl
         field=_field(given.credential_source.format, f"{path}.credential_source.format"),
         impersonated=None if account is None else token_server("Google's IAM", account, account_path),
     )
+    if identity.of_host:
+        check_bound(identity.server.origin, _STS, f"{path}.token_url")
+        if identity.impersonated is not None:
+            check_bound(identity.impersonated.origin, _IAM, account_path)
+    return identity
 
 
 def _step(source: _CredentialSource, path: str) -> FromHost | tuple[Origin, bytes]:
@@ -188,7 +210,7 @@ def _call(url: str, headers: dict[str, str], path: str) -> tuple[Origin, bytes]:
         if not _FIELD_NAME.fullmatch(name) or name.lower() in _NOT_TAKEN:
             raise InvalidSettings([(f"{path}.headers", "has a name that cannot be a header field's")])
         header_value(value, f"{path}.headers.{name}")
-    if origin.host in _METADATA_HOSTS:
+    if is_metadata(url):
         origin = msgspec.structs.replace(origin, of_host=True)
     return origin, render_head(origin, target, headers, method="GET")
 

@@ -14,21 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from cloche.domain.endpoint import CHAT_TASK, TASKS, ExternalModel
-from cloche.providers.base import (
-    InvalidSettings,
-    absent,
-    credential,
-    header_value,
-    parse_url,
-    read_settings,
-    render_head,
-    required,
-)
+from cloche.providers.base import header_value, render_head
 from cloche.providers.bearer import Bearer
 from cloche.providers.entra_tokens import DEFAULT_AUTHORITY, ClientCredentials, entra_server
 from cloche.providers.openai_shaped import OpenAIShaped
 from cloche.providers.openai_texts import OpenAICompleter, OpenAIEmbedder, for_task
 from cloche.providers.profile import Profile
+from cloche.providers.settings_reading import Faults, absent, base_url, credential, required
 from cloche.providers.site import Site
 
 
@@ -79,30 +71,46 @@ _PATHS = MappingProxyType(dict(zip(TASKS, ("chat/completions", "completions", "e
 
 def bind(model: ExternalModel) -> OpenAIShaped | OpenAICompleter | OpenAIEmbedder:
     """The translator for a served entity with provider `openai`.  InvalidSettings names what is wrong."""
-    config = read_settings(OpenAIConfig, model.settings, GROUP)
+    found = Faults(GROUP)
+    config = found.read(OpenAIConfig, model.settings)
     kind = config.openai_api_type or "openai"
     if kind not in _TYPES:
-        raise InvalidSettings([(f"{GROUP}.openai_api_type", f"must be one of {', '.join(_TYPES)}, not '{kind}'")])
+        found.tell("openai_api_type", f"must be one of {', '.join(_TYPES)}, not '{kind}'")
+        found.settle()
     if kind != "openai":
-        return _azure(model, config, kind)
+        return _azure(model, config, found)
     why = "belongs to the types 'azure' and 'azuread', not to 'openai'"
-    absent(config, (*_AZURE, *_ENTRA, *_ENTRA_OTHERS), GROUP, why)
-    headers = {"authorization": f"Bearer {credential(config, 'openai_api_key', GROUP)}"}
-    if config.openai_organization is not None:
-        headers["openai-organization"] = header_value(config.openai_organization, f"{GROUP}.openai_organization")
     base = "https://api.openai.com/v1" if config.openai_api_base is None else config.openai_api_base
-    origin, path = parse_url(base, f"{GROUP}.openai_api_base")
-    head = render_head(origin, f"{path.rstrip('/')}/{_PATHS[model.task]}", headers)
+    headers = {}
+    with found:
+        absent(config, (*_AZURE, *_ENTRA, *_ENTRA_OTHERS), GROUP, why)
+    with found:
+        headers["authorization"] = f"Bearer {credential(config, 'openai_api_key', GROUP)}"
+    with found:
+        if config.openai_organization is not None:
+            headers["openai-organization"] = header_value(config.openai_organization, f"{GROUP}.openai_organization")
+    with found:
+        origin, path = base_url(base, f"{GROUP}.openai_api_base")
+    found.settle()
+    head = render_head(origin, f"{path}/{_PATHS[model.task]}", headers)
     return for_task(model.task)(model.name, Site("openai", origin, head))
 
 
-def _azure(model: ExternalModel, config: OpenAIConfig, kind: str) -> OpenAIShaped | OpenAICompleter | OpenAIEmbedder:
+def _azure(
+    model: ExternalModel, config: OpenAIConfig, found: Faults
+) -> OpenAIShaped | OpenAICompleter | OpenAIEmbedder:
     """A deployment on Azure: by key, or with tokens of Entra."""
-    required(config, ("openai_api_base", *_AZURE), GROUP, f"this field is required by the type '{kind}'")
-    origin, path = parse_url(config.openai_api_base or "", f"{GROUP}.openai_api_base")
-    headers, authorizer = _azure_credentials(config, kind)
+    kind = str(config.openai_api_type)
+    with found:
+        required(config, _AZURE, GROUP, f"this field is required by the type '{kind}'")
+    with found:
+        required(config, ("openai_api_base",), GROUP, f"this field is required by the type '{kind}'")
+        origin, path = base_url(config.openai_api_base or "", f"{GROUP}.openai_api_base")
+    with found:
+        headers, authorizer = _azure_credentials(config, kind)
+    found.settle()
     deployment, version = quote(config.openai_deployment_name or "", safe=""), config.openai_api_version or ""
-    place = f"{path.rstrip('/')}/openai/deployments/{deployment}"
+    place = f"{path}/openai/deployments/{deployment}"
     head = render_head(origin, f"{place}/{_PATHS[model.task]}?api-version={quote(version)}", headers)
     site = Site("azure", origin, head, authorizer)
     if model.task != CHAT_TASK:
@@ -115,10 +123,15 @@ def _azure_credentials(config: OpenAIConfig, kind: str) -> tuple[dict[str, str],
     if kind == "azure":
         absent(config, (*_ENTRA, *_ENTRA_OTHERS), GROUP, "belongs to the type 'azuread'")
         return {"api-key": str(credential(config, "openai_api_key", GROUP))}, None
-    required(config, _ENTRA, GROUP, "this field is required by the type 'azuread'")
-    secret = str(credential(config, "microsoft_entra_client_secret", GROUP))
     authority = config.microsoft_entra_authority or DEFAULT_AUTHORITY
-    server = entra_server(authority, config.microsoft_entra_tenant_id or "", f"{GROUP}.microsoft_entra_authority")
+    found = Faults(GROUP)
+    with found:
+        required(config, _ENTRA, GROUP, "this field is required by the type 'azuread'")
+    with found:
+        secret = str(credential(config, "microsoft_entra_client_secret", GROUP))
+    with found:
+        server = entra_server(authority, config.microsoft_entra_tenant_id or "", f"{GROUP}.microsoft_entra_authority")
+    found.settle()
     return {}, Bearer(ClientCredentials(server, config.microsoft_entra_client_id or "", secret))
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Raw, Struct
 
-from cloche.codec import sse
+from cloche.codec import sse, tolerant
 from cloche.domain.assembly import Assembly
 from cloche.domain.chat import ChatRequest, ChatResponse, Chunk, FinishReason, ToolCallDelta, Usage
 from cloche.domain.errors import Problem, ProviderBroken
@@ -53,8 +53,15 @@ class _Call(Struct):
     index: int | None = None
 
 
+class _Piece(Struct):
+    """A part of a content: only text counts, and reasoning is none."""
+
+    type: str = ""
+    text: str | None = None
+
+
 class _Message(Struct):
-    content: str | None = None
+    content: str | list[_Piece] | None = None
     tool_calls: list[_Call] | None = None
 
 
@@ -79,7 +86,7 @@ class _Answer(Struct):
     error: Raw = Raw()
 
 
-_read = msgspec.json.Decoder(_Answer).decode
+_read = tolerant.reader(_Answer)
 
 
 class AnswerReader:
@@ -101,7 +108,7 @@ class AnswerReader:
         ProviderBroken if it cannot be read, or says that the answer failed; for an error object, its Problem."""
         try:
             answer = _read(event)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except tolerant.UNREADABLE:
             raise ProviderBroken(f"{self._provider} sent an answer that cannot be read") from None
         if bytes(answer.error) not in (b"", b"null"):
             raise self._error(event)
@@ -126,7 +133,8 @@ class AnswerReader:
         elif otherwise is not None:
             self._finish = otherwise
         said = choice.message or choice.delta or _Message()
-        chunks = [Chunk(content=said.content)] if said.content else []
+        text = _text(said.content)
+        chunks = [Chunk(content=text)] if text else []
         return chunks + [Chunk(tool_calls=(self._call(call, at),)) for at, call in enumerate(said.tool_calls or ())]
 
     def _finished(self, reason: str) -> FinishReason:
@@ -145,6 +153,13 @@ class AnswerReader:
             self._calls.append(key)
             return ToolCallDelta(self._calls.index(key), call.id or "", call.function.name, text)
         return ToolCallDelta(self._calls.index(key), arguments=text)
+
+
+def _text(content: str | list[_Piece] | None) -> str:
+    """What a content says; services whose models reason give it in parts."""
+    if isinstance(content, list):
+        return "".join(part.text or "" for part in content if part.type == "text")
+    return content or ""
 
 
 def _arguments(given: bytes) -> str:

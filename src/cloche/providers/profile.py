@@ -48,7 +48,7 @@ def settings_of(kind: type[msgspec.Struct], path: str = "") -> Iterator[Setting]
         secret = field.name + _PLAINTEXT in names
         told = [
             _description(field.type),
-            f"default `{field.default}`" if isinstance(field.default, str) else "",
+            f"default `{field.default}`" if isinstance(field.default, str) and field.default else "",
             f"a credential, `{{{{secrets/SCOPE/KEY}}}}`; in plain text as `{field.name}{_PLAINTEXT}`" if secret else "",
         ]
         yield Setting(path + field.name, secret, "; ".join(filter(None, told)))

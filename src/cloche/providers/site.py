@@ -18,6 +18,10 @@ class Site(NamedTuple):
     head: bytes
     authorizer: Authorizer | None = None
 
+    def __repr__(self) -> str:
+        """Without the head: it may hold a key."""
+        return f"Site({self.provider!r}, {self.origin!r})"
+
     def call(self, body: bytes) -> HttpCall:
         """A call with that body."""
         return HttpCall(self.origin, self.head, (body,), self.authorizer)

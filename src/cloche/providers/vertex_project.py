@@ -12,9 +12,11 @@ import msgspec
 
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall, Origin
-from cloche.providers.base import InvalidSettings, parse_url, render_head
+from cloche.providers.base import render_head
 from cloche.providers.bearer import Bearer
 from cloche.providers.gemini import google_refusal
+from cloche.providers.host_bound import check_bound
+from cloche.providers.settings_reading import base_url
 from cloche.providers.site import Site
 
 NAME = "vertex-ai"
@@ -22,6 +24,7 @@ NAME = "vertex-ai"
 
 _encode = msgspec.json.Encoder().encode
 _VERSION = re.compile(r"/v[0-9]+[a-z0-9]*\Z")
+_HOSTS = re.compile(r"([a-z0-9-]+-)?aiplatform\.googleapis\.com|aiplatform\.[a-z0-9-]+\.rep\.googleapis\.com")
 _MULTI_REGIONS = ("us", "eu")
 
 
@@ -56,12 +59,14 @@ def region(names: tuple[str, str], base: str | None, path: str) -> tuple[Origin,
     that can be none.
     """
     project_id, location = names
-    origin, above = parse_url(f"https://{_host(location)}" if base is None else base, path)
-    if "?" in above:
-        raise InvalidSettings([(path, "must have no query: a path is added to it")])
-    above = above.rstrip("/")
+    origin, above = base_url(f"https://{_host(location)}" if base is None else base, path)
     version = "" if _VERSION.search(above) else "/v1"
     return origin, f"{above}{version}/projects/{project_id}/locations/{location}"
+
+
+def check_host_bound(origin: Origin, path: str) -> None:
+    """InvalidSettings, under `path`, for a base URL to which no token of the machine's may be sent."""
+    check_bound(origin, _HOSTS, path)
 
 
 def _host(location: str) -> str:

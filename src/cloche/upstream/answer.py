@@ -16,7 +16,10 @@ from collections.abc import Callable
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from cloche.domain.errors import ProviderBroken
-from cloche.upstream.errors import not_http
+from cloche.upstream.errors import compressed, not_http
+
+_COMPRESSED = frozenset((b"gzip", b"x-gzip", b"deflate", b"br", b"zstd", b"compress"))
+"""Content codings; other words in that field, such as `identity` and the name of a character set, change nothing."""
 
 
 class Answer:
@@ -126,6 +129,11 @@ class Answer:
             self.until_eof = b"content-length" not in self.headers
         elif coding.lower() != b"chunked":
             self.fault = not_http("unknown transfer coding")
+            return
+        if status == 200 and not _COMPRESSED.isdisjoint(
+            self.headers.get(b"content-encoding", b"").lower().split(b", ")
+        ):
+            self.fault = compressed()
             return
         if not 200 <= status <= 599:
             self.fault = not_http("impossible status")

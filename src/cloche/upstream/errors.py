@@ -55,6 +55,11 @@ def cut_off(answer_begun: bool, error: Exception | None) -> ProviderBroken:
     return ProviderBroken(f"The provider's connection was {how} {when}.")
 
 
+def compressed() -> ProviderBroken:
+    """A good answer came in a coding that every call says it does not take."""
+    return ProviderBroken("The provider's answer is compressed, although it was asked not to be.")
+
+
 def not_http(reason: str) -> ProviderBroken:
     """The bytes that came are no answer; `reason` is a fixed phrase."""
     return ProviderBroken(f"The provider's answer is not valid HTTP: {reason}.")

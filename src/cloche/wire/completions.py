@@ -7,8 +7,9 @@ reasons and framing, with `text` where a chat has a message.  This module must n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -16,9 +17,12 @@ from msgspec import Raw
 from cloche.codec import json_text
 from cloche.domain.chat import ChatRequest, ChatResponse, Choice, Chunk, Usage
 from cloche.domain.completion import CompletionParams, CompletionRequest
+from cloche.domain.embedding import EmbeddingParams
 from cloche.domain.errors import BadRequest
 from cloche.domain.translation import Fate, Report
 from cloche.wire.openai import Identity, merge_extra_params, read_chat, usage_fields
+
+Params = TypeVar("Params", CompletionParams, EmbeddingParams)
 
 _decode_params = msgspec.json.Decoder(CompletionParams).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -33,24 +37,26 @@ _IDLE = MappingProxyType({"suffix": "", "echo": False, "best_of": 1})
 
 def read_completion(body: bytes) -> CompletionRequest:
     """A checked request.  BadRequest names the field that is wrong."""
+    return CompletionRequest(*read_fields(body, _decode_params, 'a completions endpoint takes "prompt": "…"'))
+
+
+def read_fields(body: bytes, decode: Callable[[bytes], Params], takes: str) -> tuple[Params, dict[str, Raw]]:
+    """What a body says, checked, and all its fields.  BadRequest names the field that is wrong.
+
+    `takes`: what a chat is told that came here, rather than that its own field is none or another one is missing.
+    """
     json_text.check_utf8(body)
     try:
-        params = _decode_params(body)
         fields = _decode_fields(body)
+        if "messages" in fields:
+            raise BadRequest(f"messages: {takes}")
+        params = decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        _refuse_chat(body)
         json_text.raise_bad_request(error)
     json_text.check_duplicate_keys(body, len(fields))
-    _refuse_chat(body)
     if params.extra_params:
-        return read_completion(merge_extra_params(params.extra_params, fields))
-    return CompletionRequest(params, fields)
-
-
-def _refuse_chat(body: bytes) -> None:
-    """A chat gets told where it went, rather than that `prompt` is missing."""
-    if is_chat(body):
-        raise BadRequest('messages: a completions endpoint takes "prompt": "…"')
+        return read_fields(merge_extra_params(params.extra_params, fields), decode, takes)
+    return params, fields
 
 
 def as_chat(request: CompletionRequest, report: Report) -> ChatRequest:

@@ -12,16 +12,12 @@ import struct
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
-from cloche.codec import json_text
 from cloche.domain.embedding import EmbeddingParams, EmbeddingRequest, Embeddings
-from cloche.domain.errors import BadRequest, ProviderBroken
-from cloche.wire.completions import is_chat
-from cloche.wire.openai import merge_extra_params
+from cloche.domain.errors import ProviderBroken
+from cloche.wire.completions import read_fields
 
 _decode_params = msgspec.json.Decoder(EmbeddingParams).decode
-_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 _OF_STREAMS = ("stream", "stream_options")
@@ -29,25 +25,9 @@ _OF_STREAMS = ("stream", "stream_options")
 
 def read_embeddings(body: bytes) -> EmbeddingRequest:
     """A checked request.  BadRequest names the field that is wrong."""
-    json_text.check_utf8(body)
-    try:
-        params = _decode_params(body)
-        fields = _decode_fields(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        _refuse_chat(body)
-        json_text.raise_bad_request(error)
-    json_text.check_duplicate_keys(body, len(fields))
-    _refuse_chat(body)
-    if params.extra_params:
-        return read_embeddings(merge_extra_params(params.extra_params, fields))
+    params, fields = read_fields(body, _decode_params, 'an embeddings endpoint takes "input": "…"')
     # Embeddings do not come as a stream, whatever a client's own defaults ask for.
     return EmbeddingRequest(params, {name: value for name, value in fields.items() if name not in _OF_STREAMS})
-
-
-def _refuse_chat(body: bytes) -> None:
-    """A chat gets told where it went, rather than that `input` is missing."""
-    if is_chat(body):
-        raise BadRequest('messages: an embeddings endpoint takes "input": "…"')
 
 
 def write_embeddings(found: Embeddings, model: str, encoding: str | None) -> bytes:

@@ -129,6 +129,8 @@ def _check_message(message: Message, path: str) -> None:
         raise BadRequest(f"{path}.tool_calls: only an assistant message can call tools")
     if message.role == "tool" and not message.tool_call_id:
         raise BadRequest(f"{path}.tool_call_id: this field is required in a tool message")
+    if not message.content and message.refusal:
+        message.content = message.refusal  # as OpenAI answers, and its clients send back
     if message.content is None and not message.tool_calls:
         raise BadRequest(f"{path}.content: this field is required")
     for index, part in enumerate(message.content if isinstance(message.content, list) else ()):

@@ -22,6 +22,7 @@ from cloche.domain.chat import FinishReason, Usage
 from cloche.domain.endpoint import CHAT_TASK
 from cloche.domain.errors import ProviderBroken
 from cloche.wire.openai import Identity
+from cloche.wire.usage import read_usage, whole_counts
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -47,34 +48,19 @@ class WholeAnswer(Struct, frozen=True):
     usage: Usage | None
 
 
-def read_usage(fields: object) -> Usage | None:
-    """Usage from an OpenAI-shaped object, or None where there is none or it makes no sense."""
-    if not isinstance(fields, dict):
-        return None
-    prompt, completion = fields.get("prompt_tokens"), fields.get("completion_tokens", 0)
-    if not isinstance(prompt, int) or not isinstance(completion, int):
-        return None
-    return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        cached_tokens=_detail(fields, "prompt_tokens_details", "cached_tokens"),
-        reasoning_tokens=_detail(fields, "completion_tokens_details", "reasoning_tokens"),
-    )
-
-
-def _detail(fields: dict[str, Any], group: str, name: str) -> int | None:
-    details = fields.get(group)
-    value = details.get(name) if isinstance(details, dict) else None
-    return value if isinstance(value, int) else None
-
-
 def _complete_message(choice: dict[str, Any]) -> None:
     message = choice.get("message")
     if not isinstance(message, dict):
         raise ProviderBroken("the provider's answer has a choice without a message")
     message.setdefault("role", "assistant")
+    calls = message.get("tool_calls")
     if message.get("content") is None:
-        message["content"] = None if message.get("tool_calls") else ""
+        message["content"] = None if calls else ""
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict) and not isinstance(function.get("arguments"), str):
+            # Clients read JSON in a text there; some services give the object itself, or nothing.
+            function["arguments"] = _encode(function.get("arguments") or {}).decode()
 
 
 def _complete_text(choice: dict[str, Any]) -> None:
@@ -124,7 +110,10 @@ def complete_answer(
         if finishes:
             _translate_finish(choice, finishes)
     _complete_envelope(answer, identity, form.whole)
-    return WholeAnswer(_encode(answer), read_usage(answer.get("usage")))
+    usage = answer.get("usage")
+    if isinstance(usage, dict):
+        answer["usage"] = whole_counts(usage)
+    return WholeAnswer(_encode(answer), read_usage(usage))
 
 
 def _read(text: bytes) -> Any:
@@ -294,7 +283,7 @@ class Stream:
         out: list[bytes] = []
         try:
             for payload in self._decoder.close() if at_end else self._decoder.feed(data):
-                if payload == sse.DONE:
+                if payload.strip() == sse.DONE:
                     if not self._begun:
                         raise ProviderBroken("the provider's stream ended before there was an answer")
                     self._finish(out)
@@ -313,10 +302,10 @@ class Stream:
             event = _look(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise ProviderBroken("the provider sent something that is not valid JSON") from None
-        if event.error is not None:
+        if event.error:
             raise ProviderErrorInAnswer(payload)
         if event.usage is not None:
-            self._usage_fields = event.usage
+            self._usage_fields = whole_counts(event.usage)
             self._usage_waits = True
         if not event.choices:
             return  # a usage chunk, or content-filter results ahead of the answer, which crash `choices[0]`

@@ -32,12 +32,15 @@ from cloche.wire.read_back import as_input
 
 
 class Provider(Protocol):
-    """What is to be known of a provider.  `group`: the name of its settings object; `tasks`: what its models do."""
+    """What is to be known of a provider.  `group`: the name of its settings object; `tasks`: what its models do;
+    `known_as`: what people call it besides."""
 
     @property
     def group(self) -> str: ...
     @property
     def tasks(self) -> tuple[str, ...]: ...
+    @property
+    def known_as(self) -> tuple[str, ...]: ...
 
     def faults(self, model: ExternalModel) -> Faults:
         """What is wrong with the model's settings: paths begin at the settings object."""
@@ -308,6 +311,19 @@ def _full_name(entity: shapes.EntityInput, model: ExternalModel | None) -> str:
     return f"{entity.entity_name}-{entity.entity_version}" if entity.entity_version else str(entity.entity_name)
 
 
+def _alike(word: str, name: str) -> bool:
+    return min(len(word), len(name)) > 2 and (word in name or name in word)
+
+
+def _unknown(name: str, providers: Providers) -> str:
+    """What is said of a provider that there is not: those that were most likely meant, or all."""
+    word = name.lower().replace("_", "-")
+    near = [each for each in sorted(providers) if _alike(word, each) or word in providers[each].known_as]
+    if near:
+        return f"'{name}' is not supported; did you mean {' or '.join(near)}?"
+    return f"'{name}' is not supported; supported are: {', '.join(sorted(providers))}"
+
+
 def _read_external_model(
     fields: dict[str, Any], path: str, providers: Providers, found: Faults
 ) -> ExternalModel | None:
@@ -321,8 +337,7 @@ def _read_external_model(
     provider = providers.get(texts.get("provider", ""))
     if provider is None:
         if "provider" in texts:
-            known = ", ".join(sorted(providers))
-            found.append((below(path, "provider"), f"'{texts['provider']}' is not supported; supported are: {known}"))
+            found.append((below(path, "provider"), _unknown(texts["provider"], providers)))
         return None
     task = texts.get("task", rules.CHAT_TASK)
     if "task" in texts and task not in provider.tasks:

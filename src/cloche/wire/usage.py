@@ -1,131 +1,41 @@
-"""The usage API's JSON and CSV: what may be asked for, and sums as they are told.
+"""Usage in OpenAI's shape, as services write it: read, and put right where it is loose.
 
-Must not know who may see what.
+Must not know whose answer it stands in.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from typing import Any
 
-import msgspec
-
-from cloche.domain.errors import InvalidParameter
-
-DEFAULT_LIMIT = 1000
-MAX_LIMIT = 10_000
-MAX_GROUPS = 5
-
-QUERY = (
-    (
-        "group_by",
-        "What calls are added up by, several separated by commas: `endpoint`, `entity`, `user`, `day`, `tag:KEY` (of "
-        "the endpoint), `usage_context:KEY` (of the request); `endpoint` if not given.",
-    ),
-    ("from", "Calls of this time or later: a day or time of ISO 8601, UTC where it names no zone."),
-    ("to", "Calls before this time."),
-    ("endpoint", "Calls to this endpoint alone."),
-    ("format", "`csv` for CSV, as `Accept: text/csv`; else JSON."),
-    ("limit", f"Rows in one answer, {DEFAULT_LIMIT} if not given, {MAX_LIMIT} at most."),
-    ("page_token", "`next_page_token` of the answer before; in CSV it is the header of that name."),
-)
+from cloche.domain.chat import Usage
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What is asked for.  Times are Unix milliseconds; None: without bound."""
-
-    group_by: tuple[str, ...]
-    since: int | None
-    until: int | None
-    endpoint: str | None
-    csv: bool
-    limit: int
-    offset: int
-
-
-class Sum(msgspec.Struct, frozen=True):
-    """Calls of one group.  `group`: the values that it was grouped by, by name; null where a call has none.
-
-    `errors`: calls that failed, before or within the answer; `cancelled`: those that the client gave up.
-    `estimated_calls`: those whose tokens are estimated.  Latencies are whole calls', in milliseconds.
-    """
-
-    group: dict[str, str | None]
-    calls: int
-    errors: int
-    cancelled: int
-    input_tokens: int
-    output_tokens: int
-    estimated_calls: int
-    latency_ms_p50: float
-    latency_ms_p95: float
-    latency_ms_p99: float
-
-
-class Sums(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The answer, in the order of the groups.  `next_page_token`: there is more."""
-
-    usage: list[Sum]
-    next_page_token: str | None = None
-
-
-def read_query(query: Mapping[str, str], accept: str) -> Asked:
-    """What a query asks for.  Raises InvalidParameter."""
-    form = query.get("format", "csv" if accept.partition(";")[0].strip() == "text/csv" else "json")
-    if form not in ("csv", "json"):
-        raise InvalidParameter("format: must be csv or json")
-    groups = tuple(each.strip() for each in query.get("group_by", "endpoint").split(","))
-    if len(groups) > MAX_GROUPS or len(set(groups)) < len(groups):
-        raise InvalidParameter(f"group_by: must be at most {MAX_GROUPS} names, each once")
-    limit = _number(query, "limit", DEFAULT_LIMIT)
-    if not 1 <= limit <= MAX_LIMIT:
-        raise InvalidParameter(f"limit: must be from 1 to {MAX_LIMIT}, not {limit}")
-    return Asked(
-        group_by=groups,
-        since=_moment(query, "from"),
-        until=_moment(query, "to"),
-        endpoint=query.get("endpoint"),
-        csv=form == "csv",
-        limit=limit,
-        offset=_number(query, "page_token", 0),
+def read_usage(fields: object) -> Usage | None:
+    """Usage from an OpenAI-shaped object, or None where there is none or it makes no sense."""
+    if not isinstance(fields, dict):
+        return None
+    prompt, completion = _count(fields.get("prompt_tokens")), _count(fields.get("completion_tokens") or 0)
+    if prompt is None or completion is None:
+        return None
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=_detail(fields, "prompt_tokens_details", "cached_tokens"),
+        reasoning_tokens=_detail(fields, "completion_tokens_details", "reasoning_tokens"),
     )
 
 
-def write_csv(groups: Sequence[str], sums: Sequence[Sum]) -> bytes:
-    """The sums as CSV with a line of names; a value that a spreadsheet would take for a formula is quoted."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    fields = [name for name in Sum.__struct_fields__ if name != "group"]
-    writer.writerow([*groups, *fields])
-    for each in sums:
-        writer.writerow([*(_cell(each.group[name]) for name in groups), *(getattr(each, name) for name in fields)])
-    return out.getvalue().encode()
+def _detail(fields: dict[str, Any], group: str, name: str) -> int | None:
+    details = fields.get(group)
+    return _count(details.get(name)) if isinstance(details, dict) else None
 
 
-def _cell(text: str | None) -> str:
-    told = text or ""
-    return f"'{told}" if told.startswith(("=", "+", "-", "@", "\t", "\r")) else told
+def _count(value: Any) -> int | None:
+    """A number of tokens; some services' encoders write them as floats."""
+    return int(value) if isinstance(value, int | float) else None
 
 
-def _number(query: Mapping[str, str], name: str, default: int) -> int:
-    given = query.get(name)
-    if not given:
-        return default
-    if not (given.isascii() and given.isdigit() and len(given) <= 12):
-        raise InvalidParameter(f"{name}: must be a whole number, not {given!r}")
-    return int(given)
-
-
-def _moment(query: Mapping[str, str], name: str) -> int | None:
-    given = query.get(name)
-    if not given:
-        return None
-    try:
-        moment = datetime.fromisoformat(given)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise InvalidParameter(
-            f"{name}: must be a day or time like 2026-01-31 or 2026-01-31T12:00, not {given!r}"
-        ) from None
+def whole_counts(usage: dict[str, Any]) -> dict[str, Any]:
+    """Usage with whole numbers of tokens, as clients' types want them; costs are none."""
+    broken = [name for name, value in usage.items() if type(value) is float and name.endswith("_tokens")]
+    return {**usage, **{name: int(usage[name]) for name in broken}} if broken else usage
