@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cloche.cli.main import app
 from cloche.store.database import open_store
 from databases import MASTER_KEYS
-from store.test_usage import add, call, sums
+from usage_rows import add, call, sums
 
 SUM = {
     "group": {"user": "ann"},

@@ -17,7 +17,7 @@ from cloche.settings import load
 from cloche.snapshot import Slot, Snapshot
 from cloche.store.database import Store, StoreUnusable, open_store
 from databases import MASTER_KEYS
-from store.test_usage import DAY, NOON, add, call
+from usage_rows import DAY, NOON, add, call
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "usage.md"
 
