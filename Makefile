@@ -37,10 +37,11 @@ docs: $(VENV)/.dev ## Make the generated pages of docs/ again
 	$(BIN)/python docs/generate.py
 
 lock: ## Make requirements/*.txt again from pyproject.toml (needs uv)
-	uv pip compile -q pyproject.toml requirements/build.in --extra bedrock --extra local --extra postgres --universal \
-	  --generate-hashes --python-version 3.11 --custom-compile-command 'make lock' -o requirements/serve.txt
-	uv pip compile -q pyproject.toml requirements/build.in --extra bedrock --extra local --extra hf --extra postgres \
-	  --group dev --universal --generate-hashes --python-version 3.11 --custom-compile-command 'make lock' \
+	uv pip compile -q pyproject.toml requirements/build.in --extra bedrock --extra local --extra postgres \
+	  --extra valkey --universal --generate-hashes --python-version 3.11 --custom-compile-command 'make lock' \
+	  -o requirements/serve.txt
+	uv pip compile -q pyproject.toml requirements/build.in --all-extras --group dev --universal \
+	  --generate-hashes --python-version 3.11 --custom-compile-command 'make lock' \
 	  -c requirements/serve.txt -o requirements/dev.txt
 
 clean: ## Remove the virtual environment and everything that was built; models and ~/.cloche stay

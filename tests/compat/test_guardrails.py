@@ -124,6 +124,8 @@ def test_a_text_is_tried(live: Live) -> None:
     assert tried(side="output")["reason"] == "invalid_keywords"
     assert tried(guardrails={"pii": {"behavior": "BLOCK"}})["action"] == "BLOCKED"
     assert tried(guardrails={})["action"] == "PASSED"
+    long = live.request("POST", path, {"text": TEXT, "guardrails": {"invalid_keywords": ["x" * 201]}})
+    assert (long.status, "guardrails.invalid_keywords[0]" in long.json()["message"]) == (400, True)
     command = [sys.executable, "-m", "cloche", "guardrail", "test", ECHO, TEXT, "--url", live.url]
     ran = subprocess.run(
         command, env=live.environ | {"CLOCHE_TOKEN": TOKEN}, capture_output=True, text=True, timeout=60, check=True

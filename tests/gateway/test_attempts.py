@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from cloche.domain.ai_gateway import AiGateway, Fallback, Retries, TimeLimits
-from cloche.domain.errors import Problem, ProviderTimeout, ProviderUnreachable
+from cloche.domain.errors import Problem, ProviderBroken, ProviderTimeout, ProviderUnavailable, ProviderUnreachable
 from cloche.domain.outbound import Timeouts
 from cloche.gateway.call import Call
 from cloche.snapshot import Bindings, LocalModel, compile_endpoint
@@ -54,6 +54,14 @@ def ask(world: World, **fields: Any) -> tuple[Call, Client]:
         if world.calls[-1].call.origin.host == "first.test":
             return call, client
         call.hang_up()
+
+
+class Failing(list[Outbound]):
+    """Calls, to which no more can be made."""
+
+    def append(self, outbound: Outbound) -> None:
+        """A defect."""
+        raise RuntimeError("a defect")
 
 
 def refuse(outbound: Outbound, status: int, **headers: str) -> None:
@@ -200,6 +208,37 @@ def test_an_entity_is_asked_again_first() -> None:
         assert hosts == ["first.test", "first.test", "second.test", "second.test"]
         world.calls[-1].answer(ANSWER)
         assert client.status == 200
+
+    run(main)
+
+
+@pytest.mark.parametrize("problem", [ProviderUnreachable("gone"), ProviderBroken("cut"), ProviderUnavailable("down")])
+def test_the_pause_is_the_one_that_was_configured(problem: Problem) -> None:
+    """A provider that asks for no time is given none but that, whatever a client would be told."""
+
+    async def main() -> None:
+        world = ruled(AiGateway(retry_config=QUICK))
+        ask(world)
+        made = len(world.calls)
+        world.calls[-1].receiver.on_failure(problem)
+        await turn(0.02)
+        assert len(world.calls) == made + 1
+
+    run(main)
+
+
+def test_a_defect_in_a_later_attempt_ends_the_call(caplog: pytest.LogCaptureFixture) -> None:
+    """It happens in a turn of the loop that is nobody's: still the client hears of it, once, and nothing is left."""
+
+    async def main() -> None:
+        world = ruled(FALLBACK)
+        _, client = ask(world)
+        world.calls = Failing(world.calls)
+        refuse(world.calls[-1], 503)
+        await turn(0.02)
+        assert (client.status, client.over) == (500, True)
+        assert world.gateway.active_calls == 0
+        assert "failed inside cloche" in caplog.text
 
     run(main)
 

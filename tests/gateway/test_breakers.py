@@ -9,6 +9,7 @@ from msgspec import structs
 
 from cloche.domain.ai_gateway import AiGateway, CircuitBreaker, Fallback
 from cloche.domain.errors import (
+    FormatMissed,
     LimitExceeded,
     NotReady,
     Problem,
@@ -120,6 +121,7 @@ def test_calls_from_before_do_not_count() -> None:
     ("problem", "well"),
     [
         (ProviderRefused("no"), True),
+        (FormatMissed("no JSON"), True),
         (ProviderBusy("busy"), False),
         (ProviderTimeout("slow"), False),
         (ProviderForbidden("private"), None),
@@ -130,6 +132,29 @@ def test_calls_from_before_do_not_count() -> None:
 def test_whose_failure_it_is(problem: Problem, well: bool | None) -> None:
     """The caller's mistakes and cloche's own limits are not held against an entity."""
     assert is_well(problem) is well
+
+
+def test_who_had_the_rest_of_the_time_is_not_blamed() -> None:
+    """A fallback that gets what another has left of the call's time does not fail by that; one with all of it does."""
+
+    async def main() -> None:
+        world = ruled(structs.replace(QUICK, fallback_config=Fallback(True)))
+        for _ in range(2):
+            call, client = ask(world)
+            call.started -= world.calls[-1].timeouts.total - 0.2
+            refuse(world.calls[-1], 503)
+            await turn(0.12)
+            assert world.calls[-1].call.origin.host == "second.test"
+            world.calls[-1].receiver.on_failure(ProviderTimeout("slow"))
+            assert client.status == 504
+        circuits = world.lasting.entities.circuits
+        assert circuits()["chat"]["second"] == "CLOSED"
+        for _ in range(2):
+            world.ask(entity="second")
+            world.calls[-1].receiver.on_failure(ProviderTimeout("slow"))
+        assert circuits()["chat"]["second"] == "OPEN"
+
+    run(main)
 
 
 def open_breaker(world: World) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from cloche.domain.endpoint import Endpoint, Properties
 from cloche.gateway.figures import Figures, HostFigures, together
+from cloche.gateway.totals import HostTotals
 from cloche.snapshot import CompiledEndpoint, Slot, Snapshot
 from cloche.telemetry import CallRecord
 from cloche.wire.metrics import BUCKETS, Minute, Usage, render
@@ -126,6 +127,18 @@ def test_the_text_is_what_a_scraper_reads() -> None:
 def test_a_system_that_does_not_tell_shows_no_usage() -> None:
     """Without a /proc there are no gauges of processor and memory, rather than wrong ones."""
     assert "usage" not in render("one", "id-1", Minute(), None, 77)
+
+
+def test_totals_forget_what_is_gone() -> None:
+    """Endpoints that come and go do not fill the memory: what is gone is forgotten, and the others count on."""
+    both = Snapshot(1, {name: endpoint(name) for name in ("one", "two")}, {})
+    totals = HostTotals(Slot(both))
+    for name, status in (("one", 200), ("one", 500), ("two", 200)):
+        totals.note(ended(name, status))
+    totals.keep_only(Snapshot(2, {"one": endpoint("one")}, {}))
+    assert [(each.endpoint, each.status) for each in totals.own().series] == [("one", "2xx"), ("one", "5xx")]
+    totals.keep_only(Snapshot(3, {}, {}))
+    assert totals.own().series == ()
 
 
 def test_noting_a_call_costs_next_to_nothing(figures: Figures) -> None:

@@ -11,7 +11,7 @@ from cloche.domain.errors import ProviderTimeout
 from cloche.gateway.call import Call
 
 from .scripted import Client, Outbound, World
-from .test_attempts import ANSWER, EVENT, refuse, ruled, run, turn
+from .test_attempts import ANSWER, EVENT, QUICK, refuse, ruled, run, turn
 
 DELAY = 0.02
 HEDGED = AiGateway(hedging_config=Hedging(DELAY))
@@ -240,6 +240,24 @@ def test_places_and_breakers_know_of_both() -> None:
         assert client.status == 200
         assert [known.standings[name].running for name in ("first", "second")] == [0, 0]
         assert world.lasting.entities.circuits()["chat"] == {"first": "CLOSED", "second": "CLOSED", "spare": "CLOSED"}
+
+    run(main)
+
+
+def test_a_competitor_has_the_rest_of_the_time_once() -> None:
+    """What went by before it was asked is not counted twice when it is asked again."""
+
+    async def main() -> None:
+        world = ruled(structs.replace(HEDGED, retry_config=QUICK))
+        call, _, first = asked(world)
+        whole = first.timeouts.total
+        call.started -= 0.6 * whole
+        await turn(DELAY)
+        assert 0.35 * whole < world.calls[-1].timeouts.total < 0.41 * whole
+        refuse(world.calls[-1], 503)
+        await turn(0.02)
+        assert world.calls[-1].call.origin.host == "second.test"
+        assert 0.35 * whole < world.calls[-1].timeouts.total < 0.41 * whole
 
     run(main)
 

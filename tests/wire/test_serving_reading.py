@@ -136,6 +136,17 @@ WRONG_RULES: list[tuple[Any, dict[str, str]]] = [
         {"rate_limits": "there may be at most 5 limits of groups, not 6"},
     ),
     (
+        {"guardrails": {"output": {"invalid_keywords": ["a", " ", "x" * 201]}}},
+        {
+            "guardrails.output.invalid_keywords[1]": "is empty",
+            "guardrails.output.invalid_keywords[2]": "may have at most 200 characters, not 201",
+        },
+    ),
+    (
+        {"guardrails": {"input": {"invalid_keywords": ["a"] * 1001}}},
+        {"guardrails.input.invalid_keywords": "there may be at most 1000 keywords, not 1001"},
+    ),
+    (
         {"inference_table_config": {"enabled": True, "schema_name": "s"}},
         {"inference_table_config.catalog_name": "this field is required where"},
     ),
@@ -149,6 +160,16 @@ def test_wrong_gateway_rules_are_told_in_both_places(rules: Any, expected: dict[
     assert alone.keys() == expected.keys()
     assert all(alone[path].startswith(words) for path, words in expected.items()), alone
     assert create_faults(body(LOCAL, ai_gateway=rules)) == {f"ai_gateway.{path}": what for path, what in alone.items()}
+
+
+def test_gateway_rules_are_kept_as_they_were_given() -> None:
+    """Also what would hold without being said: it is shown as it was put.  A null is nothing that was given."""
+    breaker = {"enabled": True, "min_calls": 10, "window_seconds": 30}
+    rules = {"circuit_breaker_config": breaker, "concurrency_config": {"max_calls": 2, "queue_limit": 100}}
+    assert gateway_config.read_ai_gateway(rules | {"rate_limits": None}, None) == rules
+    made = read_endpoint(body(LOCAL, ai_gateway=rules), PROVIDER_FORMS)
+    assert made.properties is not None
+    assert made.properties.ai_gateway == rules
 
 
 def test_the_names_of_an_enabled_table_stay() -> None:

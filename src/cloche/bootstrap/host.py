@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 from cloche.bootstrap.plan import CannotStart, Plan
 from cloche.bootstrap.repeating import repeat
+from cloche.bootstrap.table_keeper import TableKeeper
 from cloche.control.configuration import Configurations
 from cloche.control.declared import InvalidConfiguration
 from cloche.control.deploy import Deployer
@@ -20,6 +21,8 @@ from cloche.domain.access import ADMIN, ADMIN_ID, ADMINS_ID, Caller, Principal
 from cloche.domain.errors import InvalidFields, Problem
 from cloche.engine.host import EngineHost
 from cloche.store.errors import StoreUnreachable
+from cloche.store.payload_spool import SPOOL, PayloadSpool
+from cloche.store.payload_tables import PayloadTables
 
 AT_START = Caller(Principal(ADMIN_ID, ADMIN, admin=True, may_create=True, groups=frozenset({ADMINS_ID})), "start")
 """Who makes the changes that the settings ask for."""
@@ -53,6 +56,10 @@ async def hosting(plan: Plan, publisher: Publisher, engines: EngineHost) -> Asyn
     if days is not None:
         usages = Usages(publisher.store, publisher.current)
         background.append(asyncio.create_task(repeat(DAY_SECONDS, "forgetting usage", lambda: _forget(usages, days))))
+    settings = plan.settings
+    tables = PayloadTables.at(settings.tables_url, settings.home)
+    keeper = TableKeeper(PayloadSpool(settings.home / SPOOL), tables, settings.payload_retention_days)
+    keeper.start()
     try:
         obstacles = await deployer.settled(endpoint.name for endpoint in plan.endpoints)
         if obstacles:
@@ -63,6 +70,7 @@ async def hosting(plan: Plan, publisher: Publisher, engines: EngineHost) -> Asyn
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         await engines.close()
+        await asyncio.to_thread(keeper.stop)
 
 
 async def _applied(plan: Plan, publisher: Publisher) -> bool:

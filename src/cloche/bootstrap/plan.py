@@ -15,6 +15,7 @@ from cloche.domain.outbound import Timeouts
 from cloche.domain.reach import Reach, is_loopback, read_reach
 from cloche.engine.catalogue import SMOLLM2, Catalogue
 from cloche.engine.options import EngineOptions, default_threads, is_installed
+from cloche.gateway.shared_counters import CannotUse, connection_to
 from cloche.http.server import TlsFiles, UnusableTls
 from cloche.settings import Settings, SettingsError, variables
 from cloche.settings.proxy_url import read_proxy_url
@@ -88,6 +89,11 @@ def make_plan(settings: Settings) -> Plan:
     ]
     if missing:
         raise CannotStart("\n".join(missing))
+    if settings.valkey_url is not None:
+        try:
+            connection_to(settings.valkey_url)
+        except CannotUse as error:
+            raise CannotStart(str(error)) from None
     upstream = _upstream_options(settings, declared.endpoints)
     return Plan(settings, declared, _tls(settings), upstream, catalogue, model_problem)
 

@@ -10,7 +10,9 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from cloche.bootstrap.host import now_ms
+from cloche.bootstrap.payload_writer import PayloadWriter
 from cloche.bootstrap.plan import Plan
+from cloche.bootstrap.repeating import repeat
 from cloche.bootstrap.usage import resident_bytes
 from cloche.bootstrap.usage_writer import SPOOL, UsageWriter
 from cloche.control.audit import Audit
@@ -36,10 +38,13 @@ from cloche.gateway.credentials import Credentials
 from cloche.gateway.entities import Entities
 from cloche.gateway.figures import Figures, HostFigures
 from cloche.gateway.governor import Lasting
+from cloche.gateway.kept_answers import FOLDER, KeptAnswers
 from cloche.gateway.obtaining import HostAccess
+from cloche.gateway.payloads import Payloads
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.probe import Prober
 from cloche.gateway.recording import Recorder
+from cloche.gateway.shared_counters import SharedCounters
 from cloche.gateway.totals import HostTotals
 from cloche.gateway.tracking import Ledger
 from cloche.http.app import App
@@ -50,9 +55,14 @@ from cloche.http.shared import Lane
 from cloche.settings import environment
 from cloche.snapshot import LocalModels, Slot, Snapshot
 from cloche.store.database import Store
+from cloche.store.payload_spool import SPOOL as PAYLOAD_SPOOL
+from cloche.store.payload_spool import PayloadSpool
 from cloche.store.usage_spool import UsageSpool
 from cloche.telemetry import CallLog, CallRecord, call_lines
 from cloche.upstream.client import Upstream
+
+SWEEP_SECONDS = 300.0
+"""Between two looks at the answers that are kept."""
 
 
 class Serving:
@@ -74,7 +84,7 @@ class Serving:
         self._ledger = Ledger(self._slot)
         self._entities = Entities(plan.settings.workers)
         self.figures.circuits = self._entities.circuits
-        self.publisher.published.append(self._entities.keep_only)
+        self.publisher.published += (self._entities.keep_only, self.totals.keep_only)
 
     @contextlib.asynccontextmanager
     async def following(self, keep: Callable[[State], None] | None = None) -> AsyncIterator[None]:
@@ -91,28 +101,48 @@ class Serving:
         """Serve until a signal comes; `on_started` is awaited once connections are taken."""
         call_log = CallLog(sys.stderr.buffer, asyncio.get_running_loop())
         upstream = Upstream(self._plan.upstream)
-        counters = Counters.of_home(self._plan.settings.home)
+        settings = self._plan.settings
+        shared: SharedCounters | None = None
+        if settings.valkey_url is not None:
+            shared = SharedCounters(settings.valkey_url, refuses=settings.valkey_down == "refuse")
+            await shared.start()
+        counters = Counters.of_home(settings.home)
+        answers = KeptAnswers(settings.home / FOLDER)
+        sweeping = asyncio.create_task(
+            repeat(SWEEP_SECONDS, "forgetting kept answers", lambda: asyncio.to_thread(answers.sweep))
+        )
         writer = UsageWriter(self._ledger, self._usages, self._store, UsageSpool(self._plan.settings.home / SPOOL))
+        payloads = Payloads(settings.payload_max_bytes)
+        keeping = PayloadWriter(payloads, PayloadSpool(settings.home / PAYLOAD_SPOOL))
         self.totals.counters = lambda: {
             "cloche_usage_rows_lost_total": writer.lost,
+            "cloche_payload_rows_lost_total": keeping.lost,
             "cloche_log_lines_lost_total": call_log.lost,
         }
         self.totals.gauges = lambda: {
             "cloche_upstream_calls": upstream.active,
             "cloche_upstream_idle_connections": upstream.idle,
             "cloche_usage_rows_waiting": len(self._ledger),
+            "cloche_payload_rows_waiting": len(payloads),
             "cloche_resident_memory_bytes": resident_bytes(),
         }
         writer.start()
+        keeping.start()
         try:
-            server = self._server(self._sender(upstream), call_log, counters)
+            lasting = Lasting(counters, self._entities, shared, payloads, answers)
+            server = self._server(self._sender(upstream), call_log, lasting)
             # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
             gc.collect()
             gc.freeze()
             await server.run_on(listener, on_started)
         finally:
             await upstream.close()
+            sweeping.cancel()
+            await asyncio.wait([sweeping])
+            if shared is not None:
+                await shared.stop()
             await asyncio.to_thread(writer.stop)
+            await asyncio.to_thread(keeping.stop)
             call_log.close()
             counters.close()
 
@@ -121,7 +151,7 @@ class Serving:
         host = HostAccess(environment() if self._plan.settings.allow_host_credentials else None)
         return Credentials(upstream.send, host).send
 
-    def _server(self, send: Send, call_log: CallLog, counters: Counters) -> Server:
+    def _server(self, send: Send, call_log: CallLog, lasting: Lasting) -> Server:
         settings = self._plan.settings
         lines = call_lines(settings.log_format)
         note, add_up = self._counted.note, self.totals.note
@@ -131,9 +161,7 @@ class Serving:
             add_up(call)
             call_log.record(lines(call))
 
-        gateway = Gateway(
-            self._slot, self.admission, send, Recorder(record, self._ledger), Lasting(counters, self._entities)
-        )
+        gateway = Gateway(self._slot, self.admission, send, Recorder(record, self._ledger, lasting.payloads), lasting)
         self.figures.running = gateway.running
         app = App(self._context(send), AsgiChat(gateway, settings.max_body), record)
         lane = Lane(gateway, record, max_body=settings.max_body, read_seconds=settings.request_read_seconds)

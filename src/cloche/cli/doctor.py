@@ -37,7 +37,7 @@ DISTRIBUTIONS = (
     "uvloop",
     "zstandard",
 )
-OPTIONAL = ("xllamacpp", "huggingface_hub", "psycopg")
+OPTIONAL = ("xllamacpp", "huggingface_hub", "psycopg", "redis")
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from cloche.cli import (
     query,
     secret,
     serve,
+    tables,
     token,
     usage,
 )
@@ -69,6 +70,7 @@ def app() -> typer.Typer:
     secret.add_to(root)
     audit.add_to(root)
     usage.add_to(root)
+    tables.add_to(root)
     db.add_to(root)
     return root
 

@@ -7,7 +7,7 @@ Faults bear the paths of a create body.  Must not know HTTP.
 
 from __future__ import annotations
 
-import logging
+import importlib.util
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,6 @@ from cloche.control.secrets import check_destinations, check_readable, forget_un
 from cloche.control.usage import note_entities
 from cloche.domain import rollout
 from cloche.domain.access import Caller, Level
-from cloche.domain.ai_gateway import NOT_ENFORCED
 from cloche.domain.endpoint import (
     MAX_ENDPOINTS,
     Configuration,
@@ -35,8 +34,6 @@ from cloche.providers.base import InvalidSettings
 from cloche.snapshot import CompiledEndpoint, Target
 from cloche.store.work import Work, references_in
 from cloche.wire.serving import create_body
-
-log = logging.getLogger("cloche.control")
 
 CONFIG = "config."
 """Where a create body has its configuration: how the paths of faults begin here."""
@@ -101,6 +98,8 @@ class EndpointChanges:
         # from its tenants; here it would only stand in the way of whoever brings a whole configuration.
         if work.endpoints.count() >= MAX_ENDPOINTS:
             raise QuotaExceeded(f"There are {MAX_ENDPOINTS} endpoints already: delete one first.")
+        if declaration.properties is not None:
+            _check_tables(declaration.properties)
         now = self._now_ms()
         endpoint = Endpoint(
             id=secrets.token_hex(16),
@@ -112,7 +111,6 @@ class EndpointChanges:
         )
         endpoint = self._begin(work, caller, endpoint, declaration.configuration)
         work.permissions.replace(endpoint.id, {caller.principal.id: Level.CAN_MANAGE})
-        _warn(endpoint)
         note(work, caller, "endpoint.create", endpoint.name, now, after=create_body(endpoint))
         return endpoint
 
@@ -132,7 +130,7 @@ class EndpointChanges:
         changed = replace(endpoint, properties=properties, updated_at=self._now_ms())
         work.endpoints.put(changed)
         if properties.ai_gateway != endpoint.properties.ai_gateway:
-            _warn(changed)
+            _check_tables(properties)
         before, after = create_body(endpoint), create_body(changed)
         note(work, caller, action, endpoint.name, self._now_ms(), before=before, after=after)
         return changed
@@ -195,7 +193,9 @@ def _refuse(problems: Iterable[tuple[str, str]]) -> None:
         raise InvalidFields(told)
 
 
-def _warn(endpoint: Endpoint) -> None:
-    rules = ", ".join(sorted(set(NOT_ENFORCED).intersection(endpoint.properties.ai_gateway or ())))
-    if rules:
-        log.warning("endpoint '%s': this version keeps and does not enforce ai_gateway: %s", endpoint.name, rules)
+def _check_tables(properties: Properties) -> None:
+    """A table that is promised and never written would be relied upon."""
+    table = (properties.ai_gateway or {}).get("inference_table_config") or {}
+    if table.get("enabled") and importlib.util.find_spec("deltalake") is None:
+        told = "it needs deltalake, which is not installed: install cloche with its extra 'tables'"
+        raise InvalidFields([("ai_gateway.inference_table_config.enabled", told)])

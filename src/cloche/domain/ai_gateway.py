@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from cloche.domain.payload import TableName, is_name
+
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 """A number that JSON carries without loss."""
 
@@ -148,6 +150,16 @@ class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
         """Whether its calls are counted in the usage tables."""
         return self.usage_tracking_config is not None and bool(self.usage_tracking_config.enabled)
 
+    @property
+    def logs_payloads(self) -> bool:
+        """Whether requests and answers are kept in an inference table."""
+        return self.inference_table_config is not None and bool(self.inference_table_config.enabled)
 
-NOT_ENFORCED = ("inference_table_config",)
-"""Rules that are kept and shown, and that nothing is done about yet."""
+    def payload_table(self, endpoint: str) -> TableName | None:
+        """That table, of an endpoint of this name; None if there is none."""
+        given = self.inference_table_config
+        if given is None or not given.enabled:
+            return None
+        prefix = given.table_name_prefix or endpoint
+        parts = (given.catalog_name or "", given.schema_name or "", prefix)
+        return TableName(parts[0], parts[1], f"{prefix}_payload") if all(map(is_name, parts)) else None

@@ -24,6 +24,7 @@
     │   ├── ProviderUnavailable          503 TEMPORARILY_UNAVAILABLE  the provider says that it is overloaded or down
     │   ├── ProviderTimeout              504 DEADLINE_EXCEEDED        one of the four time-outs passed
     │   └── ProviderBroken               502 INTERNAL_ERROR           cut off, garbage, or an error without sense
+    │       └── FormatMissed             502 INTERNAL_ERROR           a good answer, but not in the format asked for
     └── OurFault                         cloche itself cannot serve the call
         ├── InternalError                500 INTERNAL_ERROR
         ├── NotSupported                 501 NOT_IMPLEMENTED          known, and not served by this version
@@ -46,6 +47,7 @@ class Problem(Exception):
 
     `message` is public.  `summary` is what the log may hold of it: a message that quotes somebody else's words,
     which may quote the prompt, needs one of its own.  `retry_after` is in whole seconds; every 429 and 503 has one.
+    `wait`: the same where somebody asked for it, None where it is only the least that a client is told.
     """
 
     status: int = 500
@@ -59,6 +61,7 @@ class Problem(Exception):
         super().__init__(message)
         self.message = message
         self.summary = message if summary is None else summary
+        self.wait = retry_after
         self.retry_after = 1 if retry_after is None and self.status in (429, 503) else retry_after
 
 
@@ -216,6 +219,10 @@ class ProviderTimeout(ProviderFault):
 
 class ProviderBroken(ProviderFault):
     """The answer was cut off, was no HTTP, was no JSON, or was an error without sense."""
+
+
+class FormatMissed(ProviderBroken):
+    """The model answered, and not in the format that it was told to have: the entity is well."""
 
 
 class OurFault(Problem):

@@ -8,9 +8,10 @@ head and in the log.  Must not know how a target is asked.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -22,6 +23,7 @@ from cloche.domain.errors import (
     ProviderBroken,
     ProviderBusy,
     ProviderRefused,
+    ProviderTimeout,
     ProviderUnavailable,
     ProviderUnreachable,
 )
@@ -32,6 +34,9 @@ from cloche.gateway.breakers import is_well
 from cloche.gateway.call import Call
 from cloche.gateway.entities import Standing, Visit
 from cloche.snapshot import Target
+from cloche.wire import errors
+
+log = logging.getLogger("cloche.gateway")
 
 _PASSING = (ProviderBusy, ProviderUnavailable, ProviderUnreachable, ProviderBroken)
 """Failures after which the same entity may do better in a moment.  After a time-out it has had its time."""
@@ -56,6 +61,7 @@ class Attempts:
     __slots__ = (
         "_at",
         "_call",
+        "_cut",
         "_request",
         "_retries",
         "_rules",
@@ -85,6 +91,7 @@ class Attempts:
         self.told: list[str] = []
         self._timer: asyncio.Handle | None = None
         self._visit: Visit | None = None
+        self._cut = False  # this attempt has less than the whole time
 
     def start(self, send: Send) -> None:
         """Make the first attempt.  A Problem if the target cannot be asked that: then it is the call's."""
@@ -107,7 +114,7 @@ class Attempts:
 
     def recover(self, problem: Problem) -> bool:
         """Ask again, or somebody else, if that may help."""
-        self._leave(is_well(problem))
+        self._leave(self._was_well(problem))
         target = self._targets[self._at]
         self.told.append(f"{target.entity}={problem.code}")
         self._call.attempts = ", ".join(self.told) if len(self.told) > 1 else ""
@@ -126,7 +133,7 @@ class Attempts:
         if call.outcome == "ok":
             self._leave(well=True)
         else:
-            self._leave(None if call.problem is None else is_well(call.problem))
+            self._leave(None if call.problem is None else self._was_well(call.problem))
         self.cancel()
 
     # ---------------------------------------------------------------- Source
@@ -152,7 +159,7 @@ class Attempts:
         retries = self._rules.retry_config
         may_retry = isinstance(problem, _PASSING) and self._is_open_to(self._targets[self._at])
         if retries is not None and self._retries < retries.max_retries and may_retry:
-            wait = problem.retry_after
+            wait = problem.wait
             if wait is None:
                 # Between a half and the whole of it, lest all that failed together come back together.
                 wait_seconds = retries.backoff_seconds * (1 << self._retries) * random.uniform(0.5, 1)  # noqa: S311
@@ -171,13 +178,30 @@ class Attempts:
         standing = self._standings.get(target.entity)
         return standing is None or standing.shut_for(time.perf_counter()) <= 0
 
+    def _was_well(self, problem: Problem) -> bool | None:
+        """As the failure says; who was given the rest of the time only is not blamed for its end."""
+        if self._cut and isinstance(problem, ProviderTimeout) and self._seconds_left() <= SHORTEST:
+            return None
+        return is_well(problem)
+
     def _again(self) -> None:
         self._timer = None
+        self._carefully(self._enter_and_ask)
+
+    def _enter_and_ask(self) -> None:
+        if self._enter(self._targets[self._at]):
+            self._ask()
+
+    def _carefully(self, step: Callable[[], None]) -> None:
+        """Take a step in a turn of the loop that is nobody else's: whatever goes wrong is the call's, or nobody would
+        ever end it."""
         try:
-            if self._enter(self._targets[self._at]):
-                self._ask()
+            step()
         except Problem as problem:
             self._call.fail(problem)
+        except Exception:  # the edge of the hot path, as in `pipeline`: nobody is above a later attempt
+            log.exception("call %s failed inside cloche", self._call.id)
+            self._call.fail(errors.unexpected(self._call.id))
 
     def _enter(self, target: Target) -> bool:
         """Whether the target may be asked now.  A Problem if it may not be asked."""
@@ -189,15 +213,13 @@ class Attempts:
         return not self._visit.waits
 
     def _after_waiting(self) -> None:
-        try:
-            self._ask()
-        except Problem as problem:
-            self._call.fail(problem)
+        self._carefully(self._ask)
 
     def _ask(self) -> None:
         """Ask the target that is next, within the time that is left."""
         target = self._targets[self._at]
         timeouts = replace(target.timeouts, total=max(SHORTEST, self._seconds_left()))
+        self._cut = True
         if self.told:
             self._call.attempts = ", ".join((*self.told, target.entity))
         asking.ask(self._call, self._request, replace(target, timeouts=timeouts), self._send)

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Literal, Protocol
 
 from cloche.domain.ai_gateway import CircuitBreaker
-from cloche.domain.errors import Problem, ProviderFault, ProviderForbidden, ProviderRefused
+from cloche.domain.errors import FormatMissed, Problem, ProviderFault, ProviderForbidden, ProviderRefused
 
 Circuit = Literal["CLOSED", "HALF_OPEN", "OPEN"]
 
@@ -107,9 +107,10 @@ class Breaker:
 
 
 def is_well(problem: Problem) -> bool | None:
-    """What a failure says of the entity.  A refusal is an answer; a full queue, an address that may not be called and a
-    model that is still loading, which has a watch of its own, say nothing."""
-    if isinstance(problem, ProviderRefused):
+    """What a failure says of the entity.  A refusal is an answer, and so is one in another format than was asked for; a
+    full queue, an address that may not be called and a model that is still loading, which has a watch of its own, say
+    nothing."""
+    if isinstance(problem, (ProviderRefused, FormatMissed)):
         return True
     if isinstance(problem, ProviderFault) and not isinstance(problem, ProviderForbidden):
         return False

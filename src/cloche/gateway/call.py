@@ -24,6 +24,7 @@ from cloche.telemetry import Outcome
 from cloche.wire import errors
 
 if TYPE_CHECKING:
+    from cloche.gateway.payloads import Logged
     from cloche.gateway.tracking import Tracked
 
 
@@ -109,6 +110,7 @@ class Call:
         "heard_at",
         "id",
         "limits",
+        "logged",
         "on_end",
         "outcome",
         "path",
@@ -151,6 +153,7 @@ class Call:
         self.source: Source | None = None
         self.governed: Governed | None = None
         self.tracked: Tracked | None = None  # what the usage tables are told of it
+        self.logged: Logged | None = None  # what an inference table is told of it
         self.reservation: Reserved | None = None
         self.limits = b""  # header lines that tell how much room there is in the endpoint's limits
         self.attempts = ""  # which targets were asked and what came of it, where there was more than one

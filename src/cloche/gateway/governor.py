@@ -6,6 +6,7 @@ never comes by.  Must not know how a rule is written.
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from typing import NamedTuple
@@ -18,16 +19,25 @@ from cloche.gateway.call import Call
 from cloche.gateway.counters import Counters
 from cloche.gateway.entities import Entities
 from cloche.gateway.hedging import Race
+from cloche.gateway.kept_answers import KeptAnswers
 from cloche.gateway.limits import Limits
+from cloche.gateway.payloads import Payloads, log_payloads
+from cloche.gateway.shared_counters import SharedCounters
+from cloche.gateway.shared_limits import SharedLimits
 from cloche.gateway.tracking import track
 from cloche.snapshot import CompiledEndpoint, Slot
 
 
 class Lasting(NamedTuple):
-    """What outlives calls and configurations.  `counters`: of rate limits.  `entities`: how those that are asked do."""
+    """What outlives calls and configurations.  `counters`: of rate limits.  `entities`: how those that are asked do.
+    `shared`: counters of all hosts, where there are some.  `payloads`: calls on their way to inference tables.
+    `answers`: to calls that have an idempotency key."""
 
     counters: Counters
     entities: Entities
+    shared: SharedCounters | None = None
+    payloads: Payloads | None = None
+    answers: KeptAnswers | None = None
 
 
 class Governor:
@@ -36,22 +46,38 @@ class Governor:
     def __init__(self, slot: Slot, send: Send, lasting: Lasting) -> None:
         self._send = send
         self._limits = Limits(slot, lasting.counters)
+        self._shared = None if lasting.shared is None else SharedLimits(self._limits, lasting.shared)
         self._entities = lasting.entities
+        self._payloads = lasting.payloads
 
     def begin(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
         """Ask by the endpoint's rules.  `entity`: the only one that may be asked, if the caller names it.  A Problem if
         a rule forbids it, or the first target cannot be asked that."""
         rules = compiled.rules
         assert rules is not None
-        if rules.tracks_usage:
+        if rules.logs_payloads and self._payloads is not None:
+            log_payloads(call, request, compiled, self._payloads.limit)
+        elif rules.tracks_usage:
             track(call, request, compiled.endpoint)
         if rules.rate_limits:
+            if self._shared is not None:
+                counted = functools.partial(self._counted, call, request, compiled, entity)
+                self._shared.reserve(call, request, compiled, counted)
+                return
             self._limits.reserve(call, request, compiled)
+        self._counted(call, request, compiled, entity)
+
+    def _counted(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
+        """There is room for the call in the limits."""
+        rules = compiled.rules
+        assert rules is not None
         if compiled.guards is not None:
             admitted = guarding.admit(call, request, compiled.guards)
             if admitted is None:
                 return
             request = admitted
+            if call.logged is not None:
+                call.logged.request = request
         known = self._entities.of(compiled)
         if known.candidates and entity is None:
             key = routing.sticky_key(rules, call, request)

@@ -14,7 +14,7 @@ import time
 from cloche.codec import sse
 from cloche.domain.chat import ChatResponse, Choice, Chunk, Usage
 from cloche.domain.endpoint import CHAT_TASK, EMBEDDINGS_TASK
-from cloche.domain.errors import Problem
+from cloche.domain.errors import Problem, ProviderFault
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
 from cloche.guardrails.guard import Blocked, Guard, Guards
@@ -95,13 +95,15 @@ class GuardedReply:
         self._over = False  # what comes now is cloche's own
 
     def whole(self, status: int, headers: bytes, body: bytes) -> None:
-        """Pass the texts of an answer; an error has none."""
+        """Pass the texts of an answer, or a provider's words about what it will not answer."""
         if status == 200 and not self._over:
             try:
                 body = guarded.answer_passed(body, self._guard)
             except (Blocked, RecursionError) as why:
                 self._block_whole(why, headers)
                 return
+        elif isinstance(self._call.problem, ProviderFault):
+            body = guarded.error_body_passed(body, self._guard)
         self._reply.whole(status, headers, body)
 
     def begin(self, headers: bytes) -> None:

@@ -8,6 +8,7 @@ what it had done until then it does not tell.  Must not know how a target is ask
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 
@@ -21,6 +22,9 @@ from cloche.gateway.attempts import SHORTEST, Attempts
 from cloche.gateway.call import Call
 from cloche.gateway.entities import Standing
 from cloche.snapshot import Target
+from cloche.wire import errors
+
+log = logging.getLogger("cloche.gateway")
 
 
 class Race:
@@ -55,7 +59,7 @@ class Race:
         hedging = self._rules.hedging_config
         assert hedging is not None
         self._timer = asyncio.get_running_loop().call_later(hedging.delay_seconds, self._hedge)
-        self._run(self._targets)
+        self._run(self._targets, self._call.started)
 
     def _hedge(self) -> None:
         """Nothing has come yet: ask the next target too."""
@@ -67,17 +71,21 @@ class Race:
             standing = self._standings.get(target.entity)
             if left > SHORTEST and (standing is None or standing.shut_for(now) <= 0):
                 first.leave_out(target)
-                self._run((replace(target, timeouts=replace(target.timeouts, total=left)),))
+                self._run((replace(target, timeouts=replace(target.timeouts, total=left)),), now)
                 return
 
-    def _run(self, targets: tuple[Target, ...]) -> None:
-        runner = _Runner(self, self._call)
+    def _run(self, targets: tuple[Target, ...], began: float) -> None:
+        """`began`: when the time of these targets began."""
+        runner = _Runner(self, self._call, began)
         runner.attempts = Attempts(runner.call, self._request, self._rules, targets, self._standings)
         self._runners.append(runner)
         try:
             runner.attempts.start(self._send)
         except Problem as problem:
             runner.call.fail(problem)
+        except Exception:  # the hedge begins in a timer, where nobody else would end its call
+            log.exception("call %s failed inside cloche", runner.call.id)
+            runner.call.fail(errors.unexpected(runner.call.id))
 
     # ---------------------------------------------------------------- from the attempts
 
@@ -156,12 +164,12 @@ class _Runner:
 
     attempts: Attempts
 
-    def __init__(self, race: Race, real: Call) -> None:
+    def __init__(self, race: Race, real: Call, began: float) -> None:
         self._race = race
         self._real = real
         self.has_ended = False
         self.call = call = Call(real.path, self)
-        call.id, call.arrived, call.started = real.id, real.arrived, real.started
+        call.id, call.arrived, call.started = real.id, real.arrived, began
         call.grant, call.endpoint, call.task = real.grant, real.endpoint, real.task
         call.stream, call.strict = real.stream, real.strict
 

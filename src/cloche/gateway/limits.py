@@ -17,7 +17,7 @@ from cloche.domain.errors import LimitExceeded
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call
 from cloche.gateway.counters import UNLIMITED, Counters, Key, Taken, Want, key_of
-from cloche.gateway.reservation import Reservation, estimate
+from cloche.gateway.reservation import Reservation, Settling, estimate
 from cloche.snapshot import CompiledEndpoint, Slot
 
 _FITTING_KEPT = 50_000
@@ -46,6 +46,20 @@ class _Fitting(NamedTuple):
     of_tokens: bool
 
 
+class Asked(NamedTuple):
+    """What one call needs under the limits that fit it.  `expected`: tokens of prompt and answer, where tokens are
+    limited.  `endpoint`: its name."""
+
+    limits: tuple[Limit, ...]
+    wants: tuple[Want, ...]
+    expected: tuple[int, int] | None
+    endpoint: str
+
+    def held(self) -> list[tuple[Key, int]]:
+        """The tokens that it holds, once it is counted."""
+        return [(want.key, want.needed) for want in self.wants if want.tokens >= 0]
+
+
 class Limits:
     """`slot`: has the groups by name."""
 
@@ -56,24 +70,36 @@ class Limits:
         self._groups: tuple[object, Mapping[str, str]] = ((), {})
 
     def reserve(self, call: Call, request: Request, compiled: CompiledEndpoint) -> None:
-        """Count the call, and tell its state in the answer's head.  LimitExceeded if there is no room for it."""
+        """Count the call on this host, and tell its state in the answer's head.  LimitExceeded if there is no room."""
+        asked = self.asked(call, request, compiled)
+        if asked is not None:
+            self.count(call, asked)
+
+    def asked(self, call: Call, request: Request, compiled: CompiledEndpoint) -> Asked | None:
+        """What the call needs; None if no limit fits it."""
         assert call.grant is not None
         fitting = self._of(call.grant.principal, compiled)
         if not fitting.limits:
-            return
-        wants, prompt, answer = fitting.wants, 0, 0
+            return None
+        wants, expected = fitting.wants, (0, 0)
         if fitting.of_tokens:
-            prompt, answer = estimate(request)
+            expected = estimate(request)
             # What asks for more than a whole minute has gets in while nobody else is, lest it never does.
-            needed = prompt + answer
+            needed = sum(expected)
             wants = tuple([Want(key, calls, tokens, max(0, min(needed, tokens))) for key, calls, tokens, _ in wants])
-        taken = self._counters.take(wants)
-        call.limits = _head(fitting.limits, taken)
+        return Asked(fitting.limits, wants, expected if fitting.of_tokens else None, compiled.endpoint.name)
+
+    def count(self, call: Call, asked: Asked) -> None:
+        """Count it on this host.  LimitExceeded if there is no room for it."""
+        self.keep(call, asked, self._counters.take(asked.wants), self._counters)
+
+    def keep(self, call: Call, asked: Asked, taken: Taken, counters: Settling) -> None:
+        """It was counted, or not, by these counters.  LimitExceeded if there was no room for it."""
+        call.limits = _head(asked.limits, taken)
         if taken.refused is not None:
-            raise LimitExceeded(_words(fitting.limits, taken, compiled.endpoint.name), retry_after=taken.seconds)
-        if fitting.of_tokens:
-            held = [(want.key, want.needed) for want in wants if want.tokens >= 0]
-            call.reservation = Reservation(self._counters, taken.minute, held, (prompt, answer))
+            raise LimitExceeded(_words(asked.limits, taken, asked.endpoint), retry_after=taken.seconds)
+        if asked.expected is not None:
+            call.reservation = Reservation(counters, taken.minute, asked.held(), asked.expected)
             call.reply = call.reservation.metered(call.reply)
 
     def _of(self, principal: Principal, compiled: CompiledEndpoint) -> _Fitting:

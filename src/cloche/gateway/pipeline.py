@@ -6,6 +6,7 @@ this package opens a database, reads the environment or waits.
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 import time
@@ -21,7 +22,8 @@ from cloche.gateway.admission import Admission, check_level
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
 from cloche.gateway.governor import Governor, Lasting
-from cloche.snapshot import Slot, Snapshot
+from cloche.gateway.idempotency import HEADER, Once
+from cloche.snapshot import CompiledEndpoint, Slot, Snapshot
 from cloche.wire import errors
 from cloche.wire.completions import is_chat, read_completion
 from cloche.wire.embeddings import read_embeddings
@@ -88,6 +90,17 @@ def _task(ask: Ask, snapshot: Snapshot, body: bytes) -> str:
     return CHAT_TASK if ask.task == COMPLETIONS_TASK and is_chat(body) else ask.task
 
 
+def _run(call: Call, step: Callable[[], None]) -> None:
+    """Do a step of a call that had to wait."""
+    try:
+        step()
+    except Problem as problem:
+        call.fail(problem)
+    except Exception:  # the edge of the hot path: a defect ends one call, with its id in the log, and no other
+        log.exception("call %s failed inside cloche", call.id)
+        call.fail(errors.unexpected(call.id))
+
+
 class Gateway:
     """Answers calls from the current snapshot.
 
@@ -106,6 +119,7 @@ class Gateway:
         self._admission = admission
         self._send = send
         self._governor = Governor(slot, send, lasting)
+        self._answers = lasting.answers
         self._on_call_end = on_call_end
         self._live: set[Call] = set()
         self._draining = False
@@ -143,20 +157,20 @@ class Gateway:
             if task == CHAT_TASK:
                 chat = read_chat(body)
                 call.stream = bool(chat.params.stream) and not ask.folds
-                self._begin(call, ask, chat, snapshot)
+                self._begin(call, ask, chat, snapshot, body)
             elif task == EMBEDDINGS_TASK:
-                self._begin(call, ask, read_embeddings(body), snapshot)
+                self._begin(call, ask, read_embeddings(body), snapshot, body)
             else:
                 completion = read_completion(body)
                 call.stream = bool(completion.params.stream) and not ask.folds
-                self._begin(call, ask, completion, snapshot)
+                self._begin(call, ask, completion, snapshot, body)
         except Problem as problem:
             call.fail(problem)
         except Exception:  # the edge of the hot path: a defect ends one call, with its id in the log, and no other
             log.exception("call %s failed inside cloche", call.id)
             call.fail(errors.unexpected(call.id))
 
-    def _begin(self, call: Call, ask: Ask, request: Request, snapshot: Snapshot) -> None:
+    def _begin(self, call: Call, ask: Ask, request: Request, snapshot: Snapshot, body: bytes) -> None:
         """See that the caller may ask it, by the endpoint's rules, and ask."""
         params = request.params
         call.client_request_id = params.client_request_id
@@ -169,6 +183,15 @@ class Gateway:
         assert call.grant is not None
         check_level(call.grant, compiled, Level.CAN_QUERY)
         routing.check_task(compiled, call.task)
+        key = ask.headers.get(HEADER)
+        if key is None or self._answers is None:
+            self._ask(call, ask, request, compiled, entity)
+            return
+        go_on = functools.partial(self._ask, call, ask, request, compiled, entity)
+        asked = b"%b %b" % ((entity or "").encode(), body)
+        Once(self._answers, call, _run, go_on).begin(key, compiled.endpoint.id, asked)
+
+    def _ask(self, call: Call, ask: Ask, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
         if compiled.rules is not None:
             call.headers = ask.headers
             self._governor.begin(call, request, compiled, entity)

@@ -6,13 +6,14 @@ which limits there are, or what happens to an answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from cloche.domain.chat import ChatRequest
 from cloche.domain.completion import CompletionRequest
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
-from cloche.gateway.counters import Counters, Key
+from cloche.gateway.counters import Key
 
 UNBOUNDED_ANSWER = 1024
 """Tokens that are held for an answer that the request does not bound, for each choice."""
@@ -51,12 +52,19 @@ def _of_texts(given: str | Sequence[str | list[int] | int]) -> int:
     return found
 
 
+class Settling(Protocol):
+    """The counters under which tokens are held."""
+
+    def settle(self, minute: int, changes: Iterable[tuple[Key, int]]) -> None:
+        """Give tokens back that were counted in a minute, or count more of them."""
+
+
 class Reservation:
     """What one call holds, and under which keys, counted in one minute.  `expected`: tokens of prompt and answer."""
 
     __slots__ = ("_counters", "_expected", "_held", "_meter", "_minute")
 
-    def __init__(self, counters: Counters, minute: int, held: list[tuple[Key, int]], expected: tuple[int, int]) -> None:
+    def __init__(self, counters: Settling, minute: int, held: list[tuple[Key, int]], expected: tuple[int, int]) -> None:
         self._counters = counters
         self._minute = minute
         self._held = held

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 
-from cloche.snapshot import Slot
+from cloche.snapshot import Slot, Snapshot
 from cloche.telemetry import CallRecord
 from cloche.wire.exposition import Series, Totals, all_together
 from cloche.wire.metrics import BUCKETS
@@ -53,6 +53,12 @@ class HostTotals:
         if record.input_tokens is not None:
             counted.input_tokens += record.input_tokens
             counted.output_tokens += record.output_tokens or 0
+
+    def keep_only(self, snapshot: Snapshot) -> None:
+        """Forget the endpoints that are gone.  From any thread."""
+        for at in tuple(self._counted):
+            if at[0] not in snapshot.endpoints:
+                self._counted.pop(at, None)
 
     def own(self) -> Totals:
         """This process's alone.  From any thread."""

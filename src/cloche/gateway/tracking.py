@@ -59,6 +59,11 @@ class Tracked:
         self._whole = False
         self._says = says
 
+    def asks(self, request: Request) -> None:
+        """What is asked, as usage is told of it."""
+        self.input_characters = text_lengths.of_request(request)
+        self.usage_context = request.params.usage_context
+
     def whole(self, status: int, headers: bytes, body: bytes) -> None:
         """Pass it on; an answer is kept, an error is none."""
         if status == 200 and self._says:
@@ -95,8 +100,7 @@ class Tracked:
 def track(call: Call, request: Request, endpoint: Endpoint) -> None:
     """Count a call that has been read: about 1.2 µs with one message, and 0.1 µs for each other."""
     tracked = call.tracked = Tracked(endpoint, call.reply, says=call.task != EMBEDDINGS_TASK)
-    tracked.input_characters = text_lengths.of_request(request)
-    tracked.usage_context = request.params.usage_context
+    tracked.asks(request)
     call.reply = tracked
 
 

@@ -234,7 +234,7 @@ def _ask(what: str, call: HttpCall, now: float) -> Generator[HttpCall, Found, by
     try:
         found = yield call
     except (ProviderUnreachable, ProviderTimeout) as problem:
-        raise type(problem)(f"{what} gives no answer: {problem.message}", retry_after=problem.retry_after) from None
+        raise type(problem)(f"{what} gives no answer: {problem.message}", retry_after=problem.wait) from None
     if found.status != 200:
         raise refused(what, found, now)
     return found.body

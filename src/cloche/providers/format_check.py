@@ -10,7 +10,7 @@ import msgspec
 
 from cloche.codec.json_schema import Schema, UnusableSchema
 from cloche.domain.chat import ChatRequest, ChatResponse, Chunk, FinishReason
-from cloche.domain.errors import BadRequest, ProviderBroken
+from cloche.domain.errors import BadRequest, FormatMissed
 from cloche.domain.translation import Report
 
 
@@ -35,14 +35,14 @@ class FormatCheck:
         self._texts: dict[int, list[str]] = {}
 
     def see(self, chunk: Chunk) -> None:
-        """The next chunk of a stream.  ProviderBroken if it ends a choice that has not the format."""
+        """The next chunk of a stream.  FormatMissed if it ends a choice that has not the format."""
         if chunk.content:
             self._texts.setdefault(chunk.index, []).append(chunk.content)
         if chunk.finish_reason is not None:
             self._check("".join(self._texts.pop(chunk.index, ())), chunk.finish_reason)
 
     def see_whole(self, response: ChatResponse) -> None:
-        """A whole answer.  ProviderBroken if one of its choices has not the format."""
+        """A whole answer.  FormatMissed if one of its choices has not the format."""
         for choice in response.choices:
             self._check(choice.content, choice.finish_reason)
 
@@ -61,7 +61,7 @@ class FormatCheck:
             raise _broken(fault)
 
 
-def _broken(why: str) -> ProviderBroken:
+def _broken(why: str) -> FormatMissed:
     """The words about the answer are the caller's alone: they may quote it."""
     summary = "the model's answer has not the format that it was told to have"
-    return ProviderBroken(f"{summary}: {why}; it could not be bound to it, so try again", summary=summary)
+    return FormatMissed(f"{summary}: {why}; it could not be bound to it, so try again", summary=summary)

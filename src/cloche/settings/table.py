@@ -112,6 +112,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             hides="userinfo",
         ),
     ] = None
+    valkey_url: Annotated[
+        str | None,
+        Field(
+            help="Valkey or Redis in which several hosts count rate limits together, instead of each for itself.",
+            kind=text("redis:// or rediss:// with USER:PASSWORD@HOST:PORT/NUMBER", r"rediss?://\S+"),
+            hides="userinfo",
+        ),
+    ] = None
+    valkey_down: Annotated[
+        Literal["local", "refuse"],
+        Field(
+            help="While Valkey does not answer: each host counts for itself, or calls to endpoints with rate limits "
+            "are refused.",
+            kind=text("local or refuse", "local|refuse"),
+        ),
+    ] = "local"
     log_format: Annotated[
         Literal["plain", "json"], Field(help="Shape of log lines.", kind=text("plain or json", "plain|json"))
     ] = "plain"
@@ -146,6 +162,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int | None,
         Field(
             help="How long rows of usage are kept, if not for ever: older ones are forgotten once a day.",
+            kind=whole(1, 36_500),
+            unit="days",
+        ),
+    ] = None
+    tables_url: Annotated[
+        str | None,
+        Field(
+            help="Where inference tables are, if not in `tables` in the home: an object store that hosts can share.",
+            kind=text("s3://, gs://, az:// or abfss:// with a path", r"(s3|gs|az|abfss?)://\S+"),
+            hides="userinfo",
+        ),
+    ] = None
+    payload_max_bytes: Annotated[
+        int,
+        Field(
+            help="Largest request or answer that an inference table keeps; the row of a larger one says so instead.",
+            kind=whole(1024, 1 << 30),
+            unit="bytes",
+        ),
+    ] = 64 * 1024 * 1024
+    payload_retention_days: Annotated[
+        int | None,
+        Field(
+            help="How long rows of inference tables are kept, if not for ever: older ones are forgotten once a day.",
             kind=whole(1, 36_500),
             unit="days",
         ),

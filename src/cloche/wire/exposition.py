@@ -17,8 +17,10 @@ _ABOUT = {
     "cloche_upstream_calls": "Calls to providers and engines under way.",
     "cloche_upstream_idle_connections": "Connections to providers and engines that wait for a call.",
     "cloche_usage_rows_waiting": "Calls that have ended and whose rows are not written.",
+    "cloche_payload_rows_waiting": "Calls that have ended and whose payloads are not written.",
     "cloche_resident_memory_bytes": "Memory of the processes that take calls, without engines.",
     "cloche_usage_rows_lost_total": "Rows of usage that could be kept nowhere.",
+    "cloche_payload_rows_lost_total": "Rows of inference tables that could be kept nowhere.",
     "cloche_log_lines_lost_total": "Lines of calls that the log had no room for.",
 }
 

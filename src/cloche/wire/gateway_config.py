@@ -14,9 +14,12 @@ from msgspec import Struct
 from cloche.codec.json_faults import WHOLE, Faults, below, faults
 from cloche.domain.ai_gateway import AiGateway, GuardrailParameters, Guardrails, InferenceTable, RateLimit
 from cloche.domain.errors import InvalidFields
+from cloche.domain.payload import is_name
 
 MAX_RATE_LIMITS = 20
 MAX_GROUP_LIMITS = 5
+MAX_KEYWORDS = 1000
+MAX_KEYWORD = 200
 
 
 class RateLimitsInput(Struct, forbid_unknown_fields=True):
@@ -29,7 +32,15 @@ def read_ai_gateway(body: Any, before: dict[str, Any] | None) -> dict[str, Any]:
     """The rules in a decoded body, as they are kept.  `before`: those in force.  Raises InvalidFields."""
     found = faults(body, AiGateway) or gateway_faults(body, "", before)
     _refuse(found)
-    return _kept(msgspec.convert(body, AiGateway))
+    rules: dict[str, Any] = kept_rules(body)
+    return rules
+
+
+def kept_rules(given: Any) -> Any:
+    """Rules without fault as they are kept: what was given, also where it is what would hold without it."""
+    if isinstance(given, dict):
+        return {name: kept_rules(value) for name, value in given.items() if value is not None}
+    return [kept_rules(each) for each in given] if isinstance(given, list) else given
 
 
 def read_rate_limits(body: Any) -> list[dict[str, Any]]:
@@ -38,6 +49,11 @@ def read_rate_limits(body: Any) -> list[dict[str, Any]]:
     _refuse(found)
     limits = msgspec.convert(body, RateLimitsInput).rate_limits or []
     return [_kept(each) for each in limits]
+
+
+def check_keywords(rules: GuardrailParameters, path: str) -> None:
+    """See that rules that are only tried have no more to look for than rules that are kept.  Raises InvalidFields."""
+    _refuse(list(_keyword_faults(rules.invalid_keywords or [], below(path, "invalid_keywords"))))
 
 
 def gateway_faults(value: Any, path: str, before: dict[str, Any] | None = None) -> Faults:
@@ -87,6 +103,19 @@ def _guardrail_faults(guardrails: Guardrails | None, path: str) -> Iterator[tupl
             yield f"{path}.{side}.safety", "this version has no model that tells what is unsafe; leave it out"
         if rules is not None and rules.valid_topics:
             yield f"{path}.{side}.valid_topics", "this version has no model that tells topics; leave it out"
+        if rules is not None:
+            yield from _keyword_faults(rules.invalid_keywords or [], f"{path}.{side}.invalid_keywords")
+
+
+def _keyword_faults(keywords: list[str], path: str) -> Iterator[tuple[str, str]]:
+    """What is looked for in streams takes memory that grows with the square of a keyword's length."""
+    if len(keywords) > MAX_KEYWORDS:
+        yield path, f"there may be at most {MAX_KEYWORDS} keywords, not {len(keywords)}"
+    for index, keyword in enumerate(keywords[:MAX_KEYWORDS]):
+        if not keyword.strip():
+            yield f"{path}[{index}]", "is empty, and would forbid nothing"
+        elif len(keyword) > MAX_KEYWORD:
+            yield f"{path}[{index}]", f"may have at most {MAX_KEYWORD} characters, not {len(keyword)}"
 
 
 def _table_faults(table: InferenceTable | None, path: str, before: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
@@ -95,6 +124,9 @@ def _table_faults(table: InferenceTable | None, path: str, before: dict[str, Any
     for name in ("catalog_name", "schema_name"):
         if not getattr(table, name):
             yield below(path, name), "this field is required where the table is enabled"
+    for name in ("catalog_name", "schema_name", "table_name_prefix"):
+        if getattr(table, name) and not is_name(getattr(table, name)):
+            yield below(path, name), "must be letters, digits, _ and -, up to 100: it becomes a folder's name"
     was = (before or {}).get("inference_table_config", {})
     for name in ("catalog_name", "schema_name", "table_name_prefix"):
         if was.get("enabled") and was.get(name) != getattr(table, name):

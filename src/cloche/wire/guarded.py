@@ -8,7 +8,8 @@ and arguments until they are whole.  This module must not know HTTP, or what bec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ Request = ChatRequest | CompletionRequest | EmbeddingRequest
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
-_ASKED = ("messages", "prompt", "suffix", "input")
+_ASKED = ("messages", "prompt", "suffix", "input", "prediction")
 """The fields of a request that hold what is asked."""
 
 _NO_TEXT = frozenset(
@@ -36,7 +37,28 @@ _NO_TEXT = frozenset(
 )
 """Fields of a message that are no text of anybody's, or a picture's or a sound's bytes."""
 
-_ARGUMENTS = frozenset(("arguments", "partial_json"))
+_ENVELOPE = frozenset(
+    (
+        *("id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation"),
+        "prompt_filter_results",
+    )
+)
+"""Fields of an answer, or of an event, around what is said."""
+
+_OF_CHOICE = frozenset(
+    (
+        *("index", "message", "delta", "text", "finish_reason", "finishReason", "stop_reason", "logprobs"),
+        "content_filter_results",
+    )
+)
+"""Fields of a choice that are no text, or that are looked at by themselves."""
+
+_MISSHAPEN = (AttributeError, TypeError, KeyError)
+"""What is raised where something has not the shape that it should have: then its texts cannot be found."""
+
+WITHHELD = "the provider's words may not be passed on (output guardrail)"
+
+_ARGUMENTS = frozenset(("arguments", "partial_json", "input", "args"))
 
 Pass = Callable[[str], str]
 """What becomes of a text.  Raises Blocked."""
@@ -56,8 +78,9 @@ def passed(value: Any, take: Pass) -> Any:
 def _field(name: str, value: Any, take: Pass) -> Any:
     if name in _NO_TEXT:
         return value
-    if name in _ARGUMENTS and type(value) is str:
-        return arguments_passed(value, take)
+    if name in _ARGUMENTS:
+        # Beside OpenAI's JSON in a text there are objects; the names in them are the tool's, and mean nothing here.
+        return arguments_passed(value, take) if type(value) is str else _leaves_passed(value, take)
     return passed(value, take)
 
 
@@ -128,13 +151,57 @@ def _changed(request: Request, fields: Mapping[str, Raw]) -> Request:
 def answer_passed(body: bytes, guard: Guard) -> bytes:
     """A whole answer with its texts passed.  Token records go: they hold the text that is masked.  Raises Blocked."""
     answer = _decode(body)
-    for choice in answer["choices"]:
-        if choice.get("logprobs") is not None:
-            choice["logprobs"] = None
-        for name in ("message", "text"):
-            if name in choice:
-                choice[name] = passed(choice[name], guard.passed)
+    with readable():
+        around_passed(answer, guard.passed)
+        for choice in answer["choices"]:
+            beside_passed(choice, guard.passed)
+            for name in ("message", "text"):
+                if name in choice:
+                    choice[name] = passed(choice[name], guard.passed)
     return _encode(answer)
+
+
+def around_passed(answer: dict[str, Any], take: Pass) -> bool:
+    """Pass what an answer or an event has besides its choices, as citations and results of a search; whether there was
+    any."""
+    if answer.keys() <= _ENVELOPE:
+        return False
+    answer.update({name: passed(value, take) for name, value in answer.items() if name not in _ENVELOPE})
+    return True
+
+
+def beside_passed(choice: dict[str, Any], take: Pass) -> None:
+    """Pass what a choice has besides what it says; its token records go."""
+    if choice.get("logprobs") is not None:
+        choice["logprobs"] = None
+    if not choice.keys() <= _OF_CHOICE:
+        choice.update({name: passed(value, take) for name, value in choice.items() if name not in _OF_CHOICE})
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Raises Blocked for what has another shape than it should have: nobody has looked at its texts."""
+    try:
+        yield
+    except _MISSHAPEN:
+        raise Blocked("unreadable") from None
+
+
+def error_passed(error: dict[str, Any], guard: Guard) -> dict[str, Any]:
+    """An error, in the shapes of errors.py, with its words passed: a provider may quote in them what was asked, or what
+    it would have answered.  Words that may not be said are left out."""
+    for told in (error, error.get("error")):
+        if isinstance(told, dict) and isinstance(told.get("message"), str):
+            try:
+                told["message"] = guard.passed(told["message"])
+            except Blocked:
+                told["message"] = WITHHELD
+    return error
+
+
+def error_body_passed(body: bytes, guard: Guard) -> bytes:
+    """The same of an error in one piece."""
+    return _encode(error_passed(_decode(body), guard))
 
 
 # ---------------------------------------------------------------- what a blocked call is answered

@@ -15,7 +15,7 @@ import msgspec
 
 from cloche.codec import sse
 from cloche.guardrails.guard import Guard, Window
-from cloche.wire.guarded import arguments_passed, passed
+from cloche.wire.guarded import arguments_passed, around_passed, beside_passed, error_passed, passed, readable
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -58,22 +58,26 @@ class GuardedStream:
         """Bytes for the client, perhaps none.  Raises Blocked: then nothing of `data` may go out."""
         self._events = []
         event: dict[str, Any] = {}
-        for payload in self._decoder.feed(data):
-            if payload == sse.DONE:
-                for index in self._choices:
-                    self._flush(event, index, set())
-                self._events.append(payload)
-            elif payload:
-                event = self._take(payload)
+        with readable():
+            for payload in self._decoder.feed(data):
+                if payload == sse.DONE:
+                    for index in self._choices:
+                        self._flush(event, index, set())
+                    self._events.append(payload)
+                elif payload:
+                    event = self._take(payload)
         return sse.encode_all(self._events)
 
     def _take(self, payload: bytes) -> dict[str, Any]:
         event: dict[str, Any] = _decode(payload)
         choices = event.get("choices")
+        if event.get("error") is not None:
+            self._choices.clear()  # what was held back may be half of something
+            self._events.append(_encode(error_passed(event, self._guard)))
+            return event
+        more = around_passed(event, self._guard.passed)
         if not choices:
-            if event.get("error") is not None:
-                self._choices.clear()  # what was held back may be half of something
-            self._events.append(payload)
+            self._events.append(_encode(event) if more else payload)
             return event
         left = [choice for choice in choices if self._goes_on(event, choice)]
         if left or event.get("usage") is not None:
@@ -82,21 +86,27 @@ class GuardedStream:
 
     def _goes_on(self, event: dict[str, Any], choice: dict[str, Any]) -> bool:
         """Whether the choice has something left to say in this event; its texts are passed."""
-        if choice.get("logprobs") is not None:
-            choice["logprobs"] = None
+        beside_passed(choice, self._guard.passed)
+        # Some say there all that was said so far, whose end may be half of something.
+        choice.pop("message", None)
         index, ends = choice.get("index", 0), bool(choice.get("finish_reason"))
         known = self._choices.get(index)
         if known is None:
             known = self._choices[index] = _Choice()
-        saying = choice if "text" in choice else choice.get("delta") or {}
+        saying = choice.get("delta") or {}
         kinds = _kinds(saying)
-        silent = self._pass(saying, known, ends=ends)
+        had, left = self._pass(saying, known, ends=ends)
+        text = choice.get("text")
+        if text:  # of a text completion; some chats have it beside the delta
+            kinds.add("text")
+            choice["text"] = self._piece(known, "text", text, ends=ends)
+            had, left = True, left or bool(choice["text"])
         if ends or (kinds and not kinds.issuperset(known.windows)):
             self._flush(event, index, kinds, ends=ends)
-        return ends or not silent
+        return ends or left or not had
 
-    def _pass(self, saying: dict[str, Any], known: _Choice, *, ends: bool) -> bool:
-        """Pass the texts of a delta; whether it had some, and there is nothing left."""
+    def _pass(self, saying: dict[str, Any], known: _Choice, *, ends: bool) -> tuple[bool, bool]:
+        """Pass the texts of a delta; whether it had some, and whether there is something left."""
         had, left = False, False
         for name, value in list(saying.items()):
             if name in _PLAIN and type(value) is str:
@@ -113,12 +123,12 @@ class GuardedStream:
             elif name == "function_call" and value:
                 _collect(known, None, value)
                 had, left = True, left or "name" in value
-            elif name not in ("role", "index", "finish_reason", "finishReason", "logprobs"):
-                saying[name] = passed(value, self._guard.passed)
-                left = left or value is not None
             elif name == "role":
                 left = True
-        return had and not left
+            else:
+                saying[name] = passed(value, self._guard.passed)
+                left = left or value is not None
+        return had, left
 
     def _piece(self, known: _Choice, kind: str, text: str, *, ends: bool) -> str:
         if not text:
@@ -182,6 +192,8 @@ class GuardedStream:
         choice = {"index": index, "delta": said, "finish_reason": None}
         if "text" in said:
             choice = {"index": index, **said, "logprobs": None, "finish_reason": None}
+            if event.get("object") == "chat.completion.chunk":
+                choice["delta"] = {}  # a chat that says its texts twice: clients read a delta in each event
         envelope = {name: event[name] for name in ("id", "object", "created", "model") if name in event}
         self._events.append(_encode({**envelope, "choices": [choice]}))
 

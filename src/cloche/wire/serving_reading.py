@@ -26,7 +26,7 @@ from cloche.domain.endpoint import (
 )
 from cloche.domain.errors import InvalidFields
 from cloche.wire import serving_input as shapes
-from cloche.wire.gateway_config import gateway_faults, limit_faults
+from cloche.wire.gateway_config import gateway_faults, kept_rules, limit_faults
 from cloche.wire.older_words import NEWER, in_words_of
 from cloche.wire.read_back import as_input
 
@@ -96,7 +96,7 @@ def read_endpoint(body: Any, providers: Providers, kind: Any = shapes.CreateEndp
     configuration = _configuration(create.config, entities)
     with in_words_of(body):
         _raise(("config." + path, what) for path, what in _problems(create.config, configuration))
-    return Declaration(create.name, configuration, _properties(create))
+    return Declaration(create.name, configuration, _properties(create, body))
 
 
 def read_endpoints(body: Any, providers: Providers) -> list[Declaration]:
@@ -199,11 +199,11 @@ def _property_faults(body: Any) -> Faults:
     return [*found, *limit_faults(body["rate_limits"], "rate_limits")]
 
 
-def _properties(create: shapes.CreateEndpoint | shapes.CreatePtEndpoint) -> Properties:
+def _properties(create: shapes.CreateEndpoint | shapes.CreatePtEndpoint, body: dict[str, Any]) -> Properties:
     told = Properties(
         tags=tuple(Tag(tag.key, tag.value) for tag in create.tags or ()),
         budget_policy_id=create.budget_policy_id,
-        ai_gateway=kept(create.ai_gateway),
+        ai_gateway=kept_rules(body.get("ai_gateway")),
         email_notifications=kept(create.email_notifications),
     )
     if isinstance(create, shapes.CreatePtEndpoint):

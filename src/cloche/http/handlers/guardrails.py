@@ -8,7 +8,7 @@ from cloche.guardrails.guard import guard_of
 from cloche.http.answers import json
 from cloche.http.context import Answer, Context, ControlRequest
 from cloche.http.route import Needs, Row
-from cloche.wire import serving_reading
+from cloche.wire import gateway_config, serving_reading
 from cloche.wire.guardrail_test import GuardrailTest
 
 
@@ -16,6 +16,7 @@ def try_text(context: Context, request: ControlRequest) -> Answer:
     """Tell what would become of a text on one side of a call, and what personal data is in it."""
     asked = serving_reading.read(serving_reading.parsed(request.body), GuardrailTest)
     if asked.guardrails is not None:
+        gateway_config.check_keywords(asked.guardrails, "guardrails")
         return json(tried(asked.text, guard_of(asked.guardrails)))
     guards = routing.find(context.snapshot(), request.path["name"]).guards
     return json(tried(asked.text, None if guards is None else getattr(guards, asked.side)))

@@ -1,0 +1,184 @@
+"""`Idempotency-Key`: who asks the same once more under the same key gets the same answer, and nobody is asked again.
+
+Whole answers are kept, for a day, for the caller and the endpoint that they were for; errors, and answers whose client
+went away, are not, so that another try is one.  While the first call is under way, the others look every 50 ms whether
+it has ended.  Must not know how answers are kept, or what a call asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable
+
+from cloche.domain.errors import InvalidParameter, NotReady
+from cloche.gateway.call import Call, Reply
+from cloche.gateway.kept_answers import MOST_BYTES, Claim, Kept, KeptAnswers, OtherRequest
+
+log = logging.getLogger("cloche.gateway")
+
+HEADER = b"idempotency-key"
+REPLAYED = b"cloche-idempotent-replay: true\r\n"
+_LONGEST = 255
+_LOOK_AGAIN_SECONDS = 0.05
+
+
+class Once:
+    """One call that has a key.  It is its Source while another one is under way.
+
+    `run`: does a step of the call, and tells the call what goes wrong.  `go_on`: has the call answered.
+    """
+
+    def __init__(
+        self,
+        answers: KeptAnswers,
+        call: Call,
+        run: Callable[[Call, Callable[[], None]], None],
+        go_on: Callable[[], None],
+    ) -> None:
+        self._answers = answers
+        self._call = call
+        self._run = run
+        self._go_on = go_on
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, key: bytes, endpoint_id: str, asked: bytes) -> None:
+        """Go on, or answer as before, or wait.  InvalidParameter for a key of another request."""
+        if not 0 < len(key) <= _LONGEST:
+            raise InvalidParameter(f"Idempotency-Key: must have 1 to {_LONGEST} characters")
+        call = self._call
+        assert call.grant is not None
+        parts = (call.grant.principal.id, endpoint_id, key.decode("latin-1"))
+        self._name = "".join(f"{len(part)}:{part}" for part in parts)
+        # A client that cannot read a stream gets another answer to the same body.
+        self._asked = b"%b %b %b" % (call.task.encode(), b"stream" if call.stream else b"whole", asked)
+        self._look()
+
+    def _look(self) -> None:
+        self._timer = None
+        try:
+            found = self._answers.claim(self._name, self._asked)
+        except OtherRequest:
+            raise InvalidParameter(
+                "Idempotency-Key: another request was sent with this key; send a new key with a new request"
+            ) from None
+        except OSError as error:
+            log.warning("answers cannot be kept for Idempotency-Key: %s", error)
+            raise NotReady("Idempotency-Key: answers cannot be kept at the moment.", retry_after=5) from None
+        call = self._call
+        if found is None:
+            call.source = self
+            again = functools.partial(self._run, call, self._look)
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_AGAIN_SECONDS, again)
+            return
+        call.source = None
+        if isinstance(found, Claim):
+            keeping = call.reply = _Keeping(call.reply)
+            call.on_end = functools.partial(_ended, found, keeping, call.on_end)
+            self._go_on()
+            return
+        call.reply = _Replayed(call.reply)
+        if found.streamed:
+            call.send(found.content)
+            call.finish(None)
+        else:
+            call.answer(found.content, None)
+
+    def pause(self) -> None:
+        """Nothing comes."""
+
+    def resume(self) -> None:
+        """Nothing was paused."""
+
+    def cancel(self) -> None:
+        """Nobody wants the answer."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+
+def _ended(claim: Claim, keeping: _Keeping, on_end: Callable[[Call], None] | None, call: Call) -> None:
+    answer = keeping.kept() if call.outcome == "ok" and call.status == 200 else None
+    keeping.release()
+    try:
+        if answer is None:
+            claim.drop()
+        else:
+            claim.keep(answer)
+    except OSError as error:
+        log.warning("an answer could not be kept for Idempotency-Key: %s", error)
+    if on_end is not None:
+        on_end(call)
+
+
+class _Keeping:
+    """A Reply that remembers what goes by, unless that is too much."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply: Reply | None = reply
+        self._streamed = False
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def whole(self, status: int, headers: bytes, body: bytes) -> None:
+        """Kept and passed on."""
+        self._keep(body)
+        assert self._reply is not None
+        self._reply.whole(status, headers, body)
+
+    def begin(self, headers: bytes) -> None:
+        """Passed on."""
+        self._streamed = True
+        assert self._reply is not None
+        self._reply.begin(headers)
+
+    def send(self, data: bytes) -> None:
+        """Kept and passed on."""
+        self._keep(data)
+        assert self._reply is not None
+        self._reply.send(data)
+
+    def finish(self) -> None:
+        """Passed on."""
+        assert self._reply is not None
+        self._reply.finish()
+
+    def release(self) -> None:
+        """Let go of the reply, which holds the call."""
+        self._reply = None
+        self._pieces = []
+
+    def kept(self) -> Kept | None:
+        """What went by; None if it was too much."""
+        return Kept(self._streamed, b"".join(self._pieces)) if self._size <= MOST_BYTES else None
+
+    def _keep(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= MOST_BYTES:
+            self._pieces.append(data)
+        else:
+            self._pieces = []
+
+
+class _Replayed:
+    """A Reply that says in its head that the answer is an earlier one."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def whole(self, status: int, headers: bytes, body: bytes) -> None:
+        """Marked."""
+        self._reply.whole(status, headers + REPLAYED, body)
+
+    def begin(self, headers: bytes) -> None:
+        """Marked."""
+        self._reply.begin(headers + REPLAYED)
+
+    def send(self, data: bytes) -> None:
+        """Passed on."""
+        self._reply.send(data)
+
+    def finish(self) -> None:
+        """Passed on."""
+        self._reply.finish()
