@@ -18,6 +18,7 @@ import msgspec
 from cloche.domain.endpoint import CHAT_TASK, COMPLETIONS_TASK
 from cloche.domain.errors import (
     BadRequest,
+    FormatMissed,
     NotSupported,
     Problem,
     ProviderBroken,
@@ -60,6 +61,7 @@ ADVICE: Mapping[type[Problem], str] = MappingProxyType(
         ProviderUnavailable: "The key was not looked at: try again later.",
         ProviderRefused: "Look at the model's name and at what the provider says of it.",
         ProviderBroken: "See whether the base URL leads to the API of this provider.",
+        FormatMissed: "The model works: it did not keep to a format that it can only be told of.",
         NotSupported: "Nothing can be done: this version of cloche does not call such models.",
         BadRequest: "The model cannot be asked a question of one token.",
     }
