@@ -8,10 +8,9 @@ head and in the log.  Must not know how a target is asked.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -34,9 +33,6 @@ from cloche.gateway.breakers import is_well
 from cloche.gateway.call import Call
 from cloche.gateway.entities import Standing, Visit
 from cloche.snapshot import Target
-from cloche.wire import errors
-
-log = logging.getLogger("cloche.gateway")
 
 _PASSING = (ProviderBusy, ProviderUnavailable, ProviderUnreachable, ProviderBroken)
 """Failures after which the same entity may do better in a moment.  After a time-out it has had its time."""
@@ -186,22 +182,11 @@ class Attempts:
 
     def _again(self) -> None:
         self._timer = None
-        self._carefully(self._enter_and_ask)
+        self._call.guard(self._enter_and_ask)
 
     def _enter_and_ask(self) -> None:
         if self._enter(self._targets[self._at]):
             self._ask()
-
-    def _carefully(self, step: Callable[[], None]) -> None:
-        """Take a step in a turn of the loop that is nobody else's: whatever goes wrong is the call's, or nobody would
-        ever end it."""
-        try:
-            step()
-        except Problem as problem:
-            self._call.fail(problem)
-        except Exception:  # the edge of the hot path, as in `pipeline`: nobody is above a later attempt
-            log.exception("call %s failed inside cloche", self._call.id)
-            self._call.fail(errors.unexpected(self._call.id))
 
     def _enter(self, target: Target) -> bool:
         """Whether the target may be asked now.  A Problem if it may not be asked."""
@@ -213,7 +198,7 @@ class Attempts:
         return not self._visit.waits
 
     def _after_waiting(self) -> None:
-        self._carefully(self._ask)
+        self._call.guard(self._ask)
 
     def _ask(self) -> None:
         """Ask the target that is next, within the time that is left."""

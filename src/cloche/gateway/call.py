@@ -8,12 +8,13 @@ its record is offered.  This module must not know how bytes reach the client (`R
 from __future__ import annotations
 
 import itertools
+import logging
 import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVarTuple
 
 from cloche.domain.chat import Usage
 from cloche.domain.endpoint import CHAT_TASK
@@ -26,6 +27,10 @@ from cloche.wire import errors
 if TYPE_CHECKING:
     from cloche.gateway.payloads import Logged
     from cloche.gateway.tracking import Tracked
+
+log = logging.getLogger("cloche.gateway")
+
+_Args = TypeVarTuple("_Args")
 
 
 class Reply(Protocol):
@@ -224,6 +229,16 @@ class Call:
             retry_after = b"" if problem.retry_after is None else b"retry-after: %d\r\n" % problem.retry_after
             self.reply.whole(problem.status, self._headers() + retry_after, errors.body(problem))
         self._end()
+
+    def guard(self, step: Callable[[*_Args], None], *args: *_Args) -> None:
+        """Take a step of this call where nobody is above it: whatever goes wrong ends the call."""
+        try:
+            step(*args)
+        except Problem as problem:
+            self.fail(problem)
+        except Exception:  # the edge of the hot path: a defect ends one call, with its id in the log, and no other
+            log.exception("call %s failed inside cloche", self.id)
+            self.fail(errors.unexpected(self.id))
 
     # ---------------------------------------------------------------- from the client's side
 

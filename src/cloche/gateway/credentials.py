@@ -19,6 +19,7 @@ from cloche.domain.errors import InternalError, Problem, ProviderCredentials
 from cloche.domain.lending import Authorizer, Lent, Source
 from cloche.domain.outbound import Exchange, HttpCall, Receiver, Send, Timeouts
 from cloche.gateway.obtaining import HostAccess, Obtaining
+from cloche.gateway.riding import Ride
 from cloche.providers.clock_skew import skew
 
 log = logging.getLogger("cloche.credentials")
@@ -72,31 +73,28 @@ class Credentials:
         return loan
 
 
-class _Authorized:
+class _Authorized(Ride):
     """One call with a loan: an Exchange for who sent it, and a Receiver for what carries it."""
 
     __slots__ = (
         "_authorizer",
         "_call",
-        "_exchange",
         "_lent",
         "_loan",
         "_over",
-        "_paused",
         "_receiver",
         "_refusal",
         "_timeouts",
     )
 
     def __init__(self, call: HttpCall, authorizer: Authorizer, loan: _Loan, asked: tuple[Receiver, Timeouts]) -> None:
+        super().__init__()
         self._authorizer = authorizer
         self._call = call
         self._receiver, self._timeouts = asked
-        self._exchange: Exchange | None = None
         self._loan = loan
         self._lent: _InHand | None = None
         self._refusal: bytearray | None = None  # the body of one, while it comes
-        self._paused = False
         self._over = False
 
     def go(self, lent: _InHand, credentials: Credentials) -> None:
@@ -106,34 +104,19 @@ class _Authorized:
         self._lent = lent
         try:
             call = self._authorizer.authorize(self._call, lent.lent, credentials.now())
-            self._exchange = credentials.upstream(call, self, self._timeouts)
+            self._ride(credentials.upstream(call, self, self._timeouts))
         except Problem as problem:
             self.fail_soon(problem)
             return
         except Exception:  # the edge: a defect in an authorizer fails its own call, and none that waits beside it
             log.exception("a call could not be completed with its credentials")
             self.fail_soon(InternalError("cloche failed to put the credentials of this served entity on the call"))
-            return
-        if self._paused:
-            self._exchange.pause()
 
     def fail_soon(self, problem: Problem) -> None:
         """As on_failure, but not from inside `send`: whoever sends does not have the exchange yet."""
         asyncio.get_running_loop().call_soon(self.on_failure, problem)
 
     # ---------------------------------------------------------------- the exchange
-
-    def pause(self) -> None:
-        """Part of Exchange."""
-        self._paused = True
-        if self._exchange is not None:
-            self._exchange.pause()
-
-    def resume(self) -> None:
-        """Part of Exchange."""
-        self._paused = False
-        if self._exchange is not None:
-            self._exchange.resume()
 
     def cancel(self) -> None:
         """Part of Exchange."""

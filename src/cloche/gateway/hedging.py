@@ -8,7 +8,6 @@ what it had done until then it does not tell.  Must not know how a target is ask
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 
@@ -22,9 +21,6 @@ from cloche.gateway.attempts import SHORTEST, Attempts
 from cloche.gateway.call import Call
 from cloche.gateway.entities import Standing
 from cloche.snapshot import Target
-from cloche.wire import errors
-
-log = logging.getLogger("cloche.gateway")
 
 
 class Race:
@@ -79,13 +75,8 @@ class Race:
         runner = _Runner(self, self._call, began)
         runner.attempts = Attempts(runner.call, self._request, self._rules, targets, self._standings)
         self._runners.append(runner)
-        try:
-            runner.attempts.start(self._send)
-        except Problem as problem:
-            runner.call.fail(problem)
-        except Exception:  # the hedge begins in a timer, where nobody else would end its call
-            log.exception("call %s failed inside cloche", runner.call.id)
-            runner.call.fail(errors.unexpected(runner.call.id))
+        # The hedge begins in a timer, where nobody else would end its call.
+        runner.call.guard(runner.attempts.start, self._send)
 
     # ---------------------------------------------------------------- from the attempts
 

@@ -27,19 +27,12 @@ _LOOK_AGAIN_SECONDS = 0.05
 class Once:
     """One call that has a key.  It is its Source while another one is under way.
 
-    `run`: does a step of the call, and tells the call what goes wrong.  `go_on`: has the call answered.
+    `go_on`: has the call answered.
     """
 
-    def __init__(
-        self,
-        answers: KeptAnswers,
-        call: Call,
-        run: Callable[[Call, Callable[[], None]], None],
-        go_on: Callable[[], None],
-    ) -> None:
+    def __init__(self, answers: KeptAnswers, call: Call, go_on: Callable[[], None]) -> None:
         self._answers = answers
         self._call = call
-        self._run = run
         self._go_on = go_on
         self._timer: asyncio.TimerHandle | None = None
 
@@ -69,7 +62,7 @@ class Once:
         call = self._call
         if found is None:
             call.source = self
-            again = functools.partial(self._run, call, self._look)
+            again = functools.partial(call.guard, self._look)
             self._timer = asyncio.get_running_loop().call_later(_LOOK_AGAIN_SECONDS, again)
             return
         call.source = None

@@ -24,7 +24,6 @@ from cloche.gateway.call import Call, Reply
 from cloche.gateway.governor import Governor, Lasting
 from cloche.gateway.idempotency import HEADER, Once
 from cloche.snapshot import CompiledEndpoint, Slot, Snapshot
-from cloche.wire import errors
 from cloche.wire.completions import is_chat, read_completion
 from cloche.wire.embeddings import read_embeddings
 from cloche.wire.openai import read_chat
@@ -90,17 +89,6 @@ def _task(ask: Ask, snapshot: Snapshot, body: bytes) -> str:
     return CHAT_TASK if ask.task == COMPLETIONS_TASK and is_chat(body) else ask.task
 
 
-def _run(call: Call, step: Callable[[], None]) -> None:
-    """Do a step of a call that had to wait."""
-    try:
-        step()
-    except Problem as problem:
-        call.fail(problem)
-    except Exception:  # the edge of the hot path: a defect ends one call, with its id in the log, and no other
-        log.exception("call %s failed inside cloche", call.id)
-        call.fail(errors.unexpected(call.id))
-
-
 class Gateway:
     """Answers calls from the current snapshot.
 
@@ -149,26 +137,23 @@ class Gateway:
 
     def answer(self, call: Call, ask: Ask, body: bytes) -> None:
         """Answer an admitted call whose body is complete.  Never raises."""
-        try:
-            snapshot = self._slot.current()
-            call.endpoint = ask.endpoint
-            call.strict = _strict(ask)
-            call.task = task = _task(ask, snapshot, body)
-            if task == CHAT_TASK:
-                chat = read_chat(body)
-                call.stream = bool(chat.params.stream) and not ask.folds
-                self._begin(call, ask, chat, snapshot, body)
-            elif task == EMBEDDINGS_TASK:
-                self._begin(call, ask, read_embeddings(body), snapshot, body)
-            else:
-                completion = read_completion(body)
-                call.stream = bool(completion.params.stream) and not ask.folds
-                self._begin(call, ask, completion, snapshot, body)
-        except Problem as problem:
-            call.fail(problem)
-        except Exception:  # the edge of the hot path: a defect ends one call, with its id in the log, and no other
-            log.exception("call %s failed inside cloche", call.id)
-            call.fail(errors.unexpected(call.id))
+        call.guard(self._read, call, ask, body)
+
+    def _read(self, call: Call, ask: Ask, body: bytes) -> None:
+        snapshot = self._slot.current()
+        call.endpoint = ask.endpoint
+        call.strict = _strict(ask)
+        call.task = task = _task(ask, snapshot, body)
+        if task == CHAT_TASK:
+            chat = read_chat(body)
+            call.stream = bool(chat.params.stream) and not ask.folds
+            self._begin(call, ask, chat, snapshot, body)
+        elif task == EMBEDDINGS_TASK:
+            self._begin(call, ask, read_embeddings(body), snapshot, body)
+        else:
+            completion = read_completion(body)
+            call.stream = bool(completion.params.stream) and not ask.folds
+            self._begin(call, ask, completion, snapshot, body)
 
     def _begin(self, call: Call, ask: Ask, request: Request, snapshot: Snapshot, body: bytes) -> None:
         """See that the caller may ask it, by the endpoint's rules, and ask."""
@@ -189,7 +174,7 @@ class Gateway:
             return
         go_on = functools.partial(self._ask, call, ask, request, compiled, entity)
         asked = b"%b %b" % ((entity or "").encode(), body)
-        Once(self._answers, call, _run, go_on).begin(key, compiled.endpoint.id, asked)
+        Once(self._answers, call, go_on).begin(key, compiled.endpoint.id, asked)
 
     def _ask(self, call: Call, ask: Ask, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
         if compiled.rules is not None:

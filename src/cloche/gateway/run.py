@@ -8,41 +8,22 @@ from __future__ import annotations
 
 from cloche.domain.chat import ChatRequest
 from cloche.domain.errors import Problem
-from cloche.domain.outbound import Exchange
 from cloche.gateway.answering import Answering
 from cloche.gateway.call import Call
+from cloche.gateway.riding import Ride
 from cloche.wire.openai import Identity
 
 
-class Run:
+class Run(Ride):
     """One call's exchanges.  Part of it is the gateway's Source."""
 
-    __slots__ = ("_answering", "_call", "_exchange", "_paused", "request")
+    __slots__ = ("_answering", "_call", "request")
 
     def __init__(self, call: Call, request: ChatRequest, identity: Identity) -> None:
+        super().__init__()
         self.request = request
         self._call = call
         self._answering = Answering(call, request, identity)
-        self._exchange: Exchange | None = None
-        self._paused = False
-
-    def _ride(self, exchange: Exchange) -> None:
-        """This exchange is under way now."""
-        self._exchange = exchange
-        if self._paused:
-            exchange.pause()
-
-    def pause(self) -> None:
-        """The client is slow."""
-        self._paused = True
-        if self._exchange is not None:
-            self._exchange.pause()
-
-    def resume(self) -> None:
-        """The client has caught up."""
-        self._paused = False
-        if self._exchange is not None:
-            self._exchange.resume()
 
     def cancel(self) -> None:
         """Nobody wants the answer."""

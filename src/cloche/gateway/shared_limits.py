@@ -10,14 +10,13 @@ import logging
 import time
 from collections.abc import Callable
 
-from cloche.domain.errors import NotReady, Problem
+from cloche.domain.errors import NotReady
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call
 from cloche.gateway.counters import Taken
 from cloche.gateway.limits import Asked, Limits
 from cloche.gateway.shared_counters import AGAIN_SECONDS, SharedCounters
 from cloche.snapshot import CompiledEndpoint
-from cloche.wire import errors
 
 log = logging.getLogger("cloche.gateway")
 
@@ -78,9 +77,9 @@ class _Waiting:
             return
         self._call.source = None
         if taken is None:
-            self._guarded(self._alone)
+            self._call.guard(self._alone)
         else:
-            self._guarded(lambda: self._counted(taken))
+            self._call.guard(self._counted, taken)
 
     def _counted(self, taken: Taken) -> None:
         self._limits.keep(self._call, self._asked, taken, self._counters)
@@ -98,13 +97,3 @@ class _Waiting:
         self._go_on()
         # What it has waited is cloche's own time.
         self._call.sent_at = time.perf_counter()
-
-    def _guarded(self, step: Callable[[], None]) -> None:
-        call = self._call
-        try:
-            step()
-        except Problem as problem:
-            call.fail(problem)
-        except Exception:  # the edge of the hot path, as in `pipeline`: nobody is above a call that has waited
-            log.exception("call %s failed inside cloche", call.id)
-            call.fail(errors.unexpected(call.id))

@@ -17,6 +17,7 @@ import msgspec
 from cloche.domain.errors import BadRequest
 from cloche.domain.translation import Report
 from cloche.providers.message_fields import content_of
+from cloche.providers.tool_arguments import arguments_of
 
 Block = dict[str, Any]
 """A content block or a turn, as the API's JSON has it."""
@@ -174,18 +175,8 @@ def _tool_use(call: Block, path: str) -> Block:
         "type": "tool_use",
         "id": _identifier(call["id"]),
         "name": function["name"],
-        "input": _arguments(function["arguments"], f"{path}.function.arguments"),
+        "input": arguments_of(function["arguments"], f"{path}.function.arguments", "anthropic"),
     }
-
-
-def _arguments(text: str, path: str) -> dict[str, msgspec.Raw]:
-    """The arguments as an object; their values stay the bytes they were."""
-    if not text.strip():
-        return {}
-    try:
-        return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        raise BadRequest(f"{path}: must be the JSON of an object for anthropic") from None
 
 
 def _tool_result(message: Block, path: str, report: Report) -> Block:

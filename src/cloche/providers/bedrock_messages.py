@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
 from cloche.domain.errors import BadRequest
 from cloche.domain.translation import Report
 from cloche.providers.bedrock_models import Maker
 from cloche.providers.message_fields import content_of
+from cloche.providers.tool_arguments import arguments_of
 
 Block = dict[str, Any]
 """A content block or a turn, as the API's JSON has it."""
@@ -219,7 +218,7 @@ class Conversation:
     def _call(self, call: Block, path: str) -> Block:
         function = call["function"]
         self.called[function["name"]] = None
-        given = _arguments(function["arguments"], f"{path}.function.arguments")
+        given = arguments_of(function["arguments"], f"{path}.function.arguments", "bedrock")
         return {"toolUse": {"toolUseId": _identifier(call["id"]), "name": function["name"], "input": given}}
 
     def _result(self, message: Block, path: str) -> list[Block]:
@@ -228,16 +227,6 @@ class Conversation:
         marks = [block for block in blocks if "cachePoint" in block]
         content = [block for block in blocks if "cachePoint" not in block] or [{"text": NO_OUTPUT}]
         return [{"toolResult": {"toolUseId": _identifier(message["tool_call_id"]), "content": content}}, *marks[-1:]]
-
-
-def _arguments(text: str, path: str) -> dict[str, msgspec.Raw]:
-    """The arguments as an object; their values stay the bytes they were."""
-    if not text.strip():
-        return {}
-    try:
-        return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        raise BadRequest(f"{path}: must be the JSON of an object for bedrock") from None
 
 
 def _identifier(call_id: str) -> str:
