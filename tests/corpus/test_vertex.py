@@ -17,7 +17,7 @@ from cloche.domain.errors import Problem, ProviderBusy, ProviderCredentials, Pro
 from cloche.domain.outbound import HttpCall
 from cloche.domain.translation import Report
 from cloche.providers import vertex
-from cloche.providers.vertex_models import VertexGemini
+from cloche.providers.gemini import Gemini
 from cloche.wire.openai import read_chat
 from codec.cuts import bytewise, randomly, whole
 from providers.google_keys import workload_identity
@@ -67,7 +67,7 @@ def _read(item: dict[str, Any], recording: dict[str, Any]) -> Exchange:
     )
 
 
-def translator(exchange: Exchange) -> VertexGemini:
+def translator(exchange: Exchange) -> Gemini:
     """The model that was asked."""
     settings = {
         "project_id": "p-1",
@@ -76,7 +76,7 @@ def translator(exchange: Exchange) -> VertexGemini:
         "vertex_api_base": f"https://us-central1-aiplatform.googleapis.com/{exchange.version}",
     }
     bound = vertex.bind(ExternalModel(exchange.model, "google-cloud-vertex-ai", "llm/v1/chat", settings))
-    assert isinstance(bound, VertexGemini)
+    assert isinstance(bound, Gemini)
     return bound
 
 

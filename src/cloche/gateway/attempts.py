@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -47,11 +48,20 @@ SHORTEST = 0.1
 """Seconds without which an attempt is not begun."""
 
 
+class Errand(NamedTuple):
+    """What is asked, by which rules, and of whom, in that order.  `standings`: of the targets whose rules need them, by
+    name."""
+
+    request: Request
+    rules: AiGateway
+    targets: tuple[Target, ...]
+    standings: Mapping[str, Standing]
+
+
 class Attempts:
     """The attempts of one call.  It is the call's Governed, and its Source while nothing is under way.
 
-    `standings`: of the targets whose rules need them, by name.  `told`: the attempts that have
-    failed, each with its code.
+    `told`: those that have failed, each with its code.
     """
 
     __slots__ = (
@@ -69,19 +79,10 @@ class Attempts:
         "told",
     )
 
-    def __init__(
-        self,
-        call: Call,
-        request: Request,
-        rules: AiGateway,
-        targets: tuple[Target, ...],
-        standings: Mapping[str, Standing],
-    ) -> None:
+    def __init__(self, call: Call, errand: Errand) -> None:
         self._call = call
-        self._request = request
-        self._rules = rules
-        self._targets = targets if rules.falls_back else targets[:1]
-        self._standings = standings
+        self._request, self._rules, targets, self._standings = errand
+        self._targets = targets if self._rules.falls_back else targets[:1]
         self._at = 0  # of the targets
         self._retries = 0  # of this target
         self.told: list[str] = []

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from cloche.domain.outbound import Send
 from cloche.gateway import balancing, guarding, routing
 from cloche.gateway.asking import Request
-from cloche.gateway.attempts import Attempts
+from cloche.gateway.attempts import Attempts, Errand
 from cloche.gateway.call import Call
 from cloche.gateway.counters import Counters
 from cloche.gateway.entities import Entities
@@ -86,4 +86,5 @@ class Governor:
             first = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
         targets = (first,) if entity is not None else (first, *routing.others(compiled, first))
         hedged = rules.hedging_config is not None and len(targets) > 1
-        (Race if hedged else Attempts)(call, request, rules, targets, known.standings).start(self._send)
+        errand = Errand(request, rules, targets, known.standings)
+        (Race if hedged else Attempts)(call, errand).start(self._send)

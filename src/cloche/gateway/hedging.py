@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from cloche.domain.ai_gateway import AiGateway
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import Send
-from cloche.gateway.asking import Request
-from cloche.gateway.attempts import SHORTEST, Attempts
+from cloche.gateway.attempts import SHORTEST, Attempts, Errand
 from cloche.gateway.call import Call
-from cloche.gateway.entities import Standing
-from cloche.snapshot import Target
 
 
 class Race:
@@ -29,21 +24,11 @@ class Race:
     A call that is answered before the delay pays 10 µs for it, and each event of a stream 0.4 µs.
     """
 
-    __slots__ = ("_call", "_request", "_rules", "_runners", "_send", "_standings", "_targets", "_timer", "_winner")
+    __slots__ = ("_call", "_errand", "_runners", "_send", "_timer", "_winner")
 
-    def __init__(
-        self,
-        call: Call,
-        request: Request,
-        rules: AiGateway,
-        targets: tuple[Target, ...],
-        standings: Mapping[str, Standing],
-    ) -> None:
+    def __init__(self, call: Call, errand: Errand) -> None:
         self._call = call
-        self._request = request
-        self._rules = rules
-        self._targets = targets
-        self._standings = standings
+        self._errand = errand
         self._runners: list[_Runner] = []
         self._winner: _Runner | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -52,28 +37,30 @@ class Race:
         """Ask the first target."""
         self._send = send
         self._call.governed = self._call.source = self
-        hedging = self._rules.hedging_config
+        hedging = self._errand.rules.hedging_config
         assert hedging is not None
         self._timer = asyncio.get_running_loop().call_later(hedging.delay_seconds, self._hedge)
-        self._run(self._targets, self._call.started)
+        self._run(self._errand, self._call.started)
 
     def _hedge(self) -> None:
         """Nothing has come yet: ask the next target too."""
         self._timer = None
         first = self._runners[0].attempts
         now = time.perf_counter()
-        left = self._targets[0].timeouts.total - (now - self._call.started)
-        for target in self._targets[first.position + 1 :]:
-            standing = self._standings.get(target.entity)
+        errand = self._errand
+        left = errand.targets[0].timeouts.total - (now - self._call.started)
+        for target in errand.targets[first.position + 1 :]:
+            standing = errand.standings.get(target.entity)
             if left > SHORTEST and (standing is None or standing.shut_for(now) <= 0):
                 first.leave_out(target)
-                self._run((replace(target, timeouts=replace(target.timeouts, total=left)),), now)
+                hedge = replace(target, timeouts=replace(target.timeouts, total=left))
+                self._run(errand._replace(targets=(hedge,)), now)
                 return
 
-    def _run(self, targets: tuple[Target, ...], began: float) -> None:
-        """`began`: when the time of these targets began."""
+    def _run(self, errand: Errand, began: float) -> None:
+        """`began`: when the time of its targets began."""
         runner = _Runner(self, self._call, began)
-        runner.attempts = Attempts(runner.call, self._request, self._rules, targets, self._standings)
+        runner.attempts = Attempts(runner.call, errand)
         self._runners.append(runner)
         # The hedge begins in a timer, where nobody else would end its call.
         runner.call.guard(runner.attempts.start, self._send)

@@ -12,13 +12,14 @@ from msgspec import Meta
 from cloche.domain.chat import ChatRequest, ChatResponse, FinishReason
 from cloche.domain.endpoint import CHAT_TASK, ExternalModel
 from cloche.domain.errors import Problem, ProviderCredentials
-from cloche.domain.outbound import HttpCall, Origin
+from cloche.domain.outbound import HttpCall
 from cloche.domain.translation import Report
 from cloche.providers import gemini_answer, gemini_request
 from cloche.providers.base import Decoder, InvalidSettings, refusal, render_head, status_in_error
 from cloche.providers.gemini_request import Dialect
 from cloche.providers.profile import Profile, examples
 from cloche.providers.settings_reading import Faults, base_url, credential
+from cloche.providers.site import Site
 
 GROUP = "gemini_config"
 DEFAULT_BASE = "https://generativelanguage.googleapis.com/v1beta"
@@ -98,31 +99,25 @@ class GeminiConfig(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Gemini:
-    """A model of the Gemini API.  `base`: origin and path above `/models`."""
+    """A model that speaks generateContent, of whichever of the two services.  `whole`, `stream`: where it is asked."""
 
-    __slots__ = ("_dialect", "_origin", "_stream_head", "_whole_head", "model")
+    __slots__ = ("_dialect", "_stream", "_whole", "model")
 
     finishes: Mapping[str, FinishReason | None] = gemini_answer.FINISH
 
-    def __init__(self, model: str, base: tuple[Origin, str], key: str) -> None:
-        self.model = model
-        self._origin, path = base
-        self._dialect = Dialect(model)
-        name = model if "/" in model else f"models/{model}"
-        target = f"{path}/{name}"
-        headers = {"x-goog-api-key": key}  # in the URL it would stand in every log on the way
-        self._whole_head = render_head(self._origin, f"{target}:generateContent", headers)
-        self._stream_head = render_head(self._origin, f"{target}:streamGenerateContent?alt=sse", headers)
+    takes_n = True
+    """One call gives several candidates."""
 
-    @property
-    def takes_n(self) -> bool:
-        """One call gives several candidates."""
-        return True
+    def __init__(self, dialect: Dialect, whole: Site, stream: Site) -> None:
+        self.model = dialect.model
+        self._dialect = dialect
+        self._whole = whole
+        self._stream = stream
 
     def encode(self, request: ChatRequest, report: Report, *, stream: bool) -> HttpCall:
         """The call to make.  BadRequest for what these models cannot do."""
         body: dict[str, Any] = gemini_request.body(request, report, self._dialect)
-        return HttpCall(self._origin, self._stream_head if stream else self._whole_head, (_encode(body),))
+        return (self._stream if stream else self._whole).call(_encode(body))
 
     def decode(self, body: bytes) -> ChatResponse:
         """A whole answer.  ProviderBroken for what is none; for an error object in it, its Problem."""
@@ -134,7 +129,7 @@ class Gemini:
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """What an answer other than 200 means."""
-        return google_refusal("gemini", status, headers, body, self._whole_head)
+        return google_refusal(self._whole.provider, status, headers, body, self._whole.head)
 
     def _error_in(self, body: bytes) -> Problem:
         return self.error(status_in_error(body), {}, body)
@@ -156,7 +151,14 @@ def bind(model: ExternalModel) -> Gemini:
     with found:
         _check_name(model.name)
     found.settle()
-    return Gemini(model.name, base, str(key))
+    origin, path = base
+    target = f"{path}/{model.name}" if "/" in model.name else f"{path}/models/{model.name}"
+    headers = {"x-goog-api-key": str(key)}  # in the URL it would stand in every log on the way
+
+    def site(method: str) -> Site:
+        return Site("gemini", origin, render_head(origin, f"{target}:{method}", headers))
+
+    return Gemini(Dialect(model.name), site("generateContent"), site("streamGenerateContent?alt=sse"))
 
 
 PROFILE = Profile(

@@ -51,19 +51,20 @@ class _Answer(msgspec.Struct):
     predictions: list[_Prediction]
 
 
+_encode = msgspec.json.Encoder().encode
 _read_answer = msgspec.json.Decoder(_Answer).decode
 
 
 class VertexEmbedder:
     """An embeddings model; one of a partner's is named with its publisher, `PUBLISHER/MODEL`."""
 
-    __slots__ = ("_head", "_most_texts", "_parameters", "_project", "model")
+    __slots__ = ("_most_texts", "_parameters", "_project", "_site", "model")
 
     def __init__(self, model: str, project: Project) -> None:
         self.model = model
         self._project = project
         publisher, _, name = model.rpartition("/")
-        self._head = project.head(f"publishers/{publisher or 'google'}/models/{name}:predict")
+        self._site = project.site(f"publishers/{publisher or 'google'}/models/{name}:predict")
         self._most_texts = 1 if name.startswith(_ONE_BY_ONE) else _MOST_TEXTS
         # Unasked, Google's own models leave out what is too long of a text, and do not say so.
         self._parameters = {} if publisher else {"autoTruncate": False}
@@ -73,7 +74,7 @@ class VertexEmbedder:
         beside, parameters = _fields(request, report)
         body = {"parameters": {**self._parameters, **parameters}}
         return [
-            self._project.call(self._head, {"instances": [{"content": text, **beside} for text in texts], **body})
+            self._site.call(_encode({"instances": [{"content": text, **beside} for text in texts], **body}))
             for texts in _calls(request.texts(), self._most_texts)
         ]
 

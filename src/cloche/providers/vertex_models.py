@@ -8,18 +8,23 @@ not know settings or how tokens are obtained.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from cloche.domain.chat import ChatRequest, ChatResponse, FinishReason
+import msgspec
+
+from cloche.domain.chat import ChatRequest
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import HttpCall
 from cloche.domain.translation import Report
-from cloche.providers import anthropic_answer, anthropic_request, gemini_answer, gemini_request
-from cloche.providers.base import Foreign, InvalidSettings, Translator, status_in_error
+from cloche.providers import anthropic_request
+from cloche.providers.anthropic import Anthropic
+from cloche.providers.base import Foreign, InvalidSettings, Translator
 from cloche.providers.compatible import SERVICES, Adapted
+from cloche.providers.gemini import Gemini
 from cloche.providers.gemini_request import Dialect
 from cloche.providers.openai_shaped import OpenAIShaped
 from cloche.providers.vertex_project import Project
+
+_encode = msgspec.json.Encoder().encode
 
 ANTHROPIC_VERSION = "vertex-2023-10-16"
 """Stands in the body; the only one there is."""
@@ -29,81 +34,26 @@ _TUNED = re.compile(r"(?:endpoints/)?([0-9]+)")
 _MISTRALS = ("mistral", "ministral", "codestral")
 
 
-class VertexGemini:
-    """A model of Google's.  `place`: below the region."""
+class VertexClaude(Anthropic):
+    """A Claude model: Anthropic's dialect, with one address for whole answers and one for streams."""
 
-    __slots__ = ("_dialect", "_project", "_stream_head", "_whole_head", "model")
-
-    finishes: Mapping[str, FinishReason | None] = gemini_answer.FINISH
-
-    takes_n = True
-    """One call gives several candidates."""
-
-    def __init__(self, model: str, place: str, project: Project) -> None:
-        self.model = model
-        self._project = project
-        self._dialect = Dialect(model, call_ids=False)
-        self._whole_head = project.head(f"{place}:generateContent")
-        self._stream_head = project.head(f"{place}:streamGenerateContent?alt=sse")
-
-    def encode(self, request: ChatRequest, report: Report, *, stream: bool) -> HttpCall:
-        """The call to make.  BadRequest for what these models cannot do."""
-        head = self._stream_head if stream else self._whole_head
-        return self._project.call(head, gemini_request.body(request, report, self._dialect))
-
-    def decode(self, body: bytes) -> ChatResponse:
-        """A whole answer.  ProviderBroken for what is none; for an error object in it, its Problem."""
-        return gemini_answer.decode(body, self._error_in)
-
-    def decoder(self) -> gemini_answer.GenerateDecoder:
-        """The reader of a stream."""
-        return gemini_answer.GenerateDecoder(self._error_in)
-
-    def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
-        """What an answer other than 200 means."""
-        return self._project.error(status, headers, body)
-
-    def _error_in(self, body: bytes) -> Problem:
-        return self.error(status_in_error(body), {}, body)
-
-
-class VertexClaude:
-    """A Claude model."""
-
-    __slots__ = ("_project", "_stream_head", "_whole_head", "model")
-
-    finishes: Mapping[str, FinishReason | None] = anthropic_answer.FINISH
-
-    takes_n = False
-    """The API gives one choice for a call."""
+    __slots__ = ("_project", "_stream")
 
     def __init__(self, model: str, project: Project) -> None:
-        self.model = model
+        super().__init__(model, project.site(f"publishers/anthropic/models/{model}:rawPredict"))
         self._project = project
-        self._whole_head = project.head(f"publishers/anthropic/models/{model}:rawPredict")
-        self._stream_head = project.head(f"publishers/anthropic/models/{model}:streamRawPredict")
+        self._stream = project.site(f"publishers/anthropic/models/{model}:streamRawPredict")
 
     def encode(self, request: ChatRequest, report: Report, *, stream: bool) -> HttpCall:
         """The call to make; the URL tells the model.  BadRequest for what this API has no place for."""
         body = {**anthropic_request.encode(request, report, self.model), "anthropic_version": ANTHROPIC_VERSION}
         if stream:
             body["stream"] = True
-        return self._project.call(self._stream_head if stream else self._whole_head, body)
-
-    def decode(self, body: bytes) -> ChatResponse:
-        """A whole answer.  ProviderBroken for what is none; the Problem of an error object."""
-        return anthropic_answer.decode(body, self._error_inside)
-
-    def decoder(self) -> anthropic_answer.AnthropicDecoder:
-        """The reader of a stream."""
-        return anthropic_answer.AnthropicDecoder(self._error_inside)
+        return (self._stream if stream else self._site).call(_encode(body))
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """A refusal, by Google or by the model's own service."""
         return self._project.error(status, headers, body)
-
-    def _error_inside(self, status: int, body: bytes) -> Problem:
-        return self.error(status, {}, body)
 
 
 class VertexMistral(Adapted):
@@ -112,24 +62,24 @@ class VertexMistral(Adapted):
     What follows an @ in its name is a version, which belongs to the address alone.
     """
 
-    __slots__ = ("_stream_head",)
+    __slots__ = ("_stream",)
 
     def __init__(self, model: str, project: Project) -> None:
         place = f"publishers/mistralai/models/{model}"
         super().__init__(model.partition("@")[0], SERVICES["mistral"], project.site(f"{place}:rawPredict"))
-        self._stream_head = project.head(f"{place}:streamRawPredict")
+        self._stream = project.site(f"{place}:streamRawPredict")
 
     def encode(self, request: ChatRequest, *, stream: bool) -> HttpCall:
         """The client's fields in their own bytes, but for what Mistral calls otherwise or refuses."""
         call = super().encode(request, stream=stream)
-        return HttpCall(call.origin, self._stream_head, call.body, call.authorizer) if stream else call
+        return HttpCall(call.origin, self._stream.head, call.body, call.authorizer) if stream else call
 
 
 def chat_model(name: str, project: Project) -> Translator | Foreign:
     """The translator for a model, by its name, which was checked.  InvalidSettings for one that leads nowhere."""
     tuned = _TUNED.fullmatch(name)
     if tuned is not None:
-        return VertexGemini(name, f"endpoints/{tuned[1]}", project)
+        return _gemini(name, f"endpoints/{tuned[1]}", project)
     if "/" in name:
         return OpenAIShaped(name, project.site("endpoints/openapi/chat/completions"))
     if name.startswith("claude-"):
@@ -138,7 +88,14 @@ def chat_model(name: str, project: Project) -> Translator | Foreign:
         return VertexMistral(name, project)
     if name.endswith("-maas"):
         raise InvalidSettings([("name", f"'{name}' is a partner's model: give its publisher, too, as in meta/{name}")])
-    return VertexGemini(name, f"publishers/google/models/{name}", project)
+    return _gemini(name, f"publishers/google/models/{name}", project)
+
+
+def _gemini(name: str, place: str, project: Project) -> Gemini:
+    """A model of Google's.  `place`: below the region."""
+    whole = project.site(f"{place}:generateContent")
+    stream = project.site(f"{place}:streamGenerateContent?alt=sse")
+    return Gemini(Dialect(name, call_ids=False), whole, stream)
 
 
 def check_name(name: str) -> None:

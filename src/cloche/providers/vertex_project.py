@@ -6,12 +6,10 @@ Must not know the models' dialects.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from cloche.domain.errors import Problem
-from cloche.domain.outbound import HttpCall, Origin
+from cloche.domain.outbound import Origin
 from cloche.providers.base import render_head
 from cloche.providers.bearer import Bearer
 from cloche.providers.gemini import google_refusal
@@ -22,7 +20,6 @@ from cloche.providers.site import Site
 NAME = "vertex-ai"
 """The service, in messages."""
 
-_encode = msgspec.json.Encoder().encode
 _VERSION = re.compile(r"/v[0-9]+[a-z0-9]*\Z")
 _HOSTS = re.compile(r"([a-z0-9-]+-)?aiplatform\.googleapis\.com|aiplatform\.[a-z0-9-]+\.rep\.googleapis\.com")
 _MULTI_REGIONS = ("us", "eu")
@@ -35,17 +32,9 @@ class Project(NamedTuple):
     path: str
     bearer: Bearer
 
-    def head(self, below: str) -> bytes:
-        """The head of calls to something in the region."""
-        return render_head(self.origin, f"{self.path}/{below}", {})
-
     def site(self, below: str) -> Site:
         """Where calls to something in the region go."""
-        return Site(NAME, self.origin, self.head(below), self.bearer)
-
-    def call(self, head: bytes, body: Any) -> HttpCall:
-        """A call with a JSON body."""
-        return HttpCall(self.origin, head, (_encode(body),), self.bearer)
+        return Site(NAME, self.origin, render_head(self.origin, f"{self.path}/{below}", {}), self.bearer)
 
     def error(self, status: int, headers: dict[bytes, bytes], body: bytes) -> Problem:
         """What an answer other than 200 means.  The token is in no head yet: nobody can quote it from there."""
