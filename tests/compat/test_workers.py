@@ -210,7 +210,8 @@ def test_workers_and_engines_end_with_a_killed_host(models_dir: Path, tmp_path: 
         server.kill_engine()
         wait_until(lambda: server.request("GET", "/ready").status == 503, "news of the engine's end")
         wait_until(lambda: server.request("GET", "/ready").status == 200, "news of the next engine")
-        assert server.ask().status == 200
+        # Each worker hears of it in its own time, and the next connection may be the other's.
+        wait_until(lambda: server.ask().status == 200, "an answer from the next engine")
         children.append(server.engine_pid())
         server.process.kill()
         server.process.wait(10)
