@@ -1,6 +1,7 @@
 """A provider that fails on demand, over bare sockets: the path says how, the dialect is OpenAI's or Anthropic's.
 
-`open`: how many connections it holds of those that it left hanging or broke.  Must not know cloche.
+`open`: how many connections it holds of those that it left hanging or broke.  `cuts`: after how many bytes of head and
+body the next answers break off, by dialect.  Must not know cloche.
 """
 
 from __future__ import annotations
@@ -33,12 +34,19 @@ class Faulty(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.open: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
+        self.cuts: dict[str, int] = {}
         self.lock = threading.Lock()
 
     @property
     def port(self) -> int:
         """Where it listens."""
         return int(self.server_address[1])
+
+    @staticmethod
+    def sizes(dialect: str, stream: bool) -> tuple[int, int]:
+        """Bytes of the head and of the body of an answer."""
+        head, body = _answer(dialect, stream)
+        return len(head), len(body)
 
     def note(self, fault: str, change: int) -> None:
         """A connection with that fault is held, or no longer."""
@@ -80,7 +88,7 @@ class _Handler(socketserver.BaseRequestHandler):
         self.server.note(fault, 1)
         try:
             what, _, how = fault.partition("-")
-            getattr(self, f"_{what}")(how, *_answer(dialect, stream))
+            getattr(self, f"_{what}")(how or dialect, *_answer(dialect, stream))
         finally:
             self.server.note(fault, -1)
 
@@ -96,7 +104,10 @@ class _Handler(socketserver.BaseRequestHandler):
         self.request.close()
 
     def _cut(self, where: str, head: bytes, body: bytes) -> None:
-        """After so many bytes of the body; those below 0 are of the head."""
+        """After so many bytes of the body, those below 0 are of the head; or, for a dialect, where the test says."""
+        if where in self.server.cuts:
+            self.request.sendall((head + body)[: self.server.cuts[where]])
+            return
         at = {"half": len(body) // 2, "last": len(body) - 1}.get(where)
         at = int(where.replace("m", "-")) if at is None else at
         self.request.sendall(head[:at] if at < 0 else head + body[:at])

@@ -3,6 +3,7 @@ and no connection stays behind."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import threading
@@ -102,6 +103,17 @@ def server(faulty: Faulty, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def cutting(faulty: Faulty, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server whose provider cuts an answer off where the test says."""
+    folder = tmp_path_factory.mktemp("cutting")
+    config = folder / "endpoints.json"
+    config.write_text(json.dumps([endpoint(faulty, dialect, "cut") for dialect in DIALECTS]))
+    running = Live(folder, "--config", str(config), "--no-default-endpoint")
+    yield running
+    running.stop()
+
+
 def entity(name: str, dialect: str, url: str) -> dict[str, Any]:
     """A served entity that speaks a dialect."""
     base = f"{url}/v1" if dialect == "openai" else url
@@ -181,6 +193,43 @@ def test_every_fault(server: Live, faulty: Faulty, dialect: str, stream: bool) -
         if cell.exception() is not None:
             failed.append(f"{fault}: {cell.exception()!r}"[:600])
     assert not failed, "\n".join(failed)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_cut_after_every_byte(cutting: Live, faulty: Faulty, dialect: str, stream: bool) -> None:
+    """Wherever an answer breaks off, in its head or its body, another entity answers if nothing has been sent, and else
+    the stream ends with an error; it never ends as if it were whole."""
+
+    def cut(at: int) -> str:
+        faulty.cuts[dialect] = at
+        reply = cutting.request("POST", invocations(f"{dialect}-cut"), chat(stream=stream))
+        return what_came(reply, stream)
+
+    sizes = faulty.sizes(dialect, stream)
+    came = {at: cut(at) for at in range(sum(sizes))}
+    assert came[0] == "spare"
+    if not stream:
+        assert set(came.values()) == {"spare"}
+        return
+    # Until the first event is whole there is a spare, then the caller is told.  Of OpenAI's stream only the mark of the
+    # end, after finish reason and usage, can be missing without a loss; Anthropic's ends with an event of its own.
+    mark = len(b"data: [DONE]\n\n") if dialect == "openai" else 0
+    fates = [fate for fate, _ in itertools.groupby(came.values())]
+    assert fates == ["spare", "error", "whole"][: 3 if mark else 2]
+    assert [at for at, fate in came.items() if fate == "whole"] == list(range(sum(sizes) - mark, sum(sizes)))
+
+
+def what_came(reply: Reply, stream: bool) -> str:
+    """`spare`: another entity's whole answer; `error`: a stream that ends with one; `whole`: a stream without."""
+    assert reply.status == 200, reply
+    if reply.headers["served-model-name"] == "good":
+        check_alone(reply, OK, stream)
+        return "spare"
+    assert stream, reply
+    begun = b'"error_code"' in reply.body
+    check_alone(reply, BROKEN._replace(begun=begun), stream) if begun else check_alone(reply, OK, stream)
+    return "error" if begun else "whole"
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -19,7 +19,7 @@ import pytest
 from .live import TOKEN, Live, chat, invocations, raw_request, wait_until
 from .provider import Provider
 
-CALLS = 2000
+CALLS = 800
 CALLERS = 8
 TRACKED = {"usage_tracking_config": {"enabled": True}}
 LIMITED = {**TRACKED, "rate_limits": [{"renewal_period": "minute", "key": "endpoint", "calls": 20}]}
@@ -98,7 +98,7 @@ class Caller(threading.Thread):
 
 
 def test_every_call_is_counted_once(counted: Live) -> None:
-    """Of two thousand calls with refusals, failures, cut streams, bad bodies, limits and clients that leave, through
+    """Of hundreds of calls with refusals, failures, cut streams, bad bodies, limits and clients that leave, through
     two workers, each has one row with what its client saw, and there is no other row."""
     callers = [Caller(counted, number) for number in range(CALLERS)]
     for each in callers:
