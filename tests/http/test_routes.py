@@ -90,7 +90,7 @@ def test_both_forms_of_credentials_open(edge: Edge) -> None:
 
 
 UNKNOWN = [
-    (b"GET", b"/"),
+    (b"POST", b"/"),
     (b"GET", b"/favicon.ico"),
     (b"GET", b"/index.html"),
     (b"GET", b"//health"),

@@ -50,6 +50,7 @@ from cloche.gateway.tracking import Ledger
 from cloche.http.app import App
 from cloche.http.asgi_chat import AsgiChat
 from cloche.http.context import Context
+from cloche.http.page_files import BUILT, Pages
 from cloche.http.server import Server, ServerOptions
 from cloche.http.shared import Lane
 from cloche.settings import environment
@@ -196,4 +197,5 @@ class Serving:
             versions=Versions(publisher, now_ms, self._plan.model_problem),
             configurations=Configurations(publisher, now_ms, self._plan.model_problem),
             probe=Prober(send, asyncio.get_running_loop()),
+            pages=Pages(BUILT if self._plan.settings.pages else None).answer,
         )

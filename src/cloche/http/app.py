@@ -1,7 +1,7 @@
 """The ASGI side: every request that the fast lane leaves alone.
 
 Each request gets an id, is read to its end, passes the door of its route, and gets one answer in the dialect of the
-clients and one log line.  Chat calls get here only where the fast lane is off.
+clients and one log line.  Chat calls get here only where the fast lane is off; what is no route may be a page.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class App:
         self._record = record
         self._threads = ThreadPoolExecutor(_THREADS, "control")
         routes = [Route(row.path, self._endpoint(row), methods=[row.method]) for row in ROUTES]
-        unknown = Row("", "", Needs.PUBLIC, _not_found, "")
+        unknown = Row("", "", Needs.PUBLIC, _page_or_not_found, "")
         catch_all = Route("/{path:path}", self._endpoint(unknown))
         catch_all.methods = None  # any
         self._router: ASGIApp = Router([*routes, catch_all], redirect_slashes=False)
@@ -172,8 +172,11 @@ def _error(problem: Problem) -> Answer:
     return Answer(errors.body(problem), problem.status, headers, problem=problem)
 
 
-async def _not_found(context: Context, request: ControlRequest) -> Answer:
+async def _page_or_not_found(context: Context, request: ControlRequest) -> Answer:
     path = request.url_path
+    page = context.pages(request)
+    if page is not None:
+        return page
     if path.endswith("/invocations/chat/completions"):
         raise RouteNotFound(
             f"{path} is no route: the base URL of an OpenAI client must end in /serving-endpoints, "

@@ -73,7 +73,8 @@ class Answer(NamedTuple):
 
 class Context(NamedTuple):
     """The composition root makes one.  `status`: how an endpoint is doing now.  `workspace_id`: the number that clients
-    see as the workspace's.  `public_url`: how clients reach the server, where that is not how requests arrive."""
+    see as the workspace's.  `public_url`: how clients reach the server, where that is not how requests arrive.
+    `pages`: the page that a request asks for; None where it asks for none."""
 
     publisher: Publisher
     admission: Admission
@@ -95,6 +96,7 @@ class Context(NamedTuple):
     versions: Versions
     configurations: Configurations
     probe: Callable[[Sequence[Target]], list[Outcome]]
+    pages: Callable[[ControlRequest], Answer | None]
 
     def base_url(self, request: ControlRequest) -> str:
         """How clients reach the server, without a trailing slash."""

@@ -132,6 +132,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["plain", "json"], Field(help="Shape of log lines.", kind=text("plain or json", "plain|json"))
     ] = "plain"
     config: Annotated[Path | None, Field(help="File of endpoints to serve (JSON or YAML).", kind=_FILE)] = None
+    pages: Annotated[bool, Field(help="Serve the pages for the browser at `/`.", kind=switch())] = True
     default_endpoint: Annotated[bool, Field(help="Serve the default model under its own name.", kind=switch())] = True
     endpoints: Annotated[
         tuple[str, ...],
