@@ -66,6 +66,8 @@ class CallRecord(msgspec.Struct, gc=False):
     detail: str | None = None
     translation: str | None = None
     attempts: str | None = None
+    cache: str | None = None
+    coalesced: bool = False
 
 
 def _word(text: str) -> str:
@@ -121,6 +123,10 @@ class PlainLines:
             add(f"translation={_word(record.translation)}")
         if record.attempts:
             add(f"attempts={_word(record.attempts)}")
+        if record.cache:
+            add(f"cache={record.cache}")
+        if record.coalesced:
+            add("coalesced")
         if record.detail:
             add(_word(record.detail))
         return (" ".join(parts) + "\n").encode("utf-8", "backslashreplace")

@@ -287,6 +287,7 @@ class World:
         *,
         token: bytes | None = b"Bearer " + TOKEN.encode(),
         task: str = CHAT_TASK,
+        path: str = "/chat",
         headers: Mapping[bytes, bytes] | None = None,
         raw: bytes | None = None,
         **fields: Any,
@@ -295,7 +296,7 @@ class World:
         says where it names no endpoint."""
         client = Client()
         sent = dict(headers or {}) | ({} if token is None else {b"authorization": token})
-        ask = Ask("/chat", endpoint, entity, sent, task)
+        ask = Ask(path, endpoint, entity, sent, task)
         call = self.gateway.open(ask, client)
         if call.problem is not None:
             call.fail(call.problem)

@@ -33,6 +33,9 @@ from cloche.control.versions import Versions
 from cloche.domain.outbound import Send
 from cloche.domain.state import State
 from cloche.gateway.admission import Admission
+from cloche.gateway.answer_cache import FOLDER as CACHE_FOLDER
+from cloche.gateway.answer_cache import AnswerCache
+from cloche.gateway.coalescing import Flights
 from cloche.gateway.counters import Counters
 from cloche.gateway.credentials import Credentials
 from cloche.gateway.entities import Entities
@@ -109,8 +112,15 @@ class Serving:
             await shared.start()
         counters = Counters.of_home(settings.home)
         answers = KeptAnswers(settings.home / FOLDER)
+        cache = AnswerCache(settings.home / CACHE_FOLDER, self._slot)
+        flights = Flights()
+
+        def sweep() -> None:
+            answers.sweep()
+            cache.sweep()
+
         sweeping = asyncio.create_task(
-            repeat(SWEEP_SECONDS, "forgetting kept answers", lambda: asyncio.to_thread(answers.sweep))
+            repeat(SWEEP_SECONDS, "forgetting kept answers", lambda: asyncio.to_thread(sweep))
         )
         writer = UsageWriter(self._ledger, self._usages, self._store, UsageSpool(self._plan.settings.home / SPOOL))
         payloads = Payloads(settings.payload_max_bytes)
@@ -119,6 +129,9 @@ class Serving:
             "cloche_usage_rows_lost_total": writer.lost,
             "cloche_payload_rows_lost_total": keeping.lost,
             "cloche_log_lines_lost_total": call_log.lost,
+            "cloche_cache_hits_total": cache.hits,
+            "cloche_cache_misses_total": cache.misses,
+            "cloche_coalesced_calls_total": flights.joined,
         }
         self.totals.gauges = lambda: {
             "cloche_upstream_calls": upstream.active,
@@ -130,7 +143,7 @@ class Serving:
         writer.start()
         keeping.start()
         try:
-            lasting = Lasting(counters, self._entities, shared, payloads, answers)
+            lasting = Lasting(counters, self._entities, shared, payloads, answers, cache, flights)
             server = self._server(self._sender(upstream), call_log, lasting)
             # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
             gc.collect()

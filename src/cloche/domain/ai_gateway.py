@@ -122,6 +122,22 @@ class Routing(Struct, omit_defaults=True, forbid_unknown_fields=True):
     sticky_by: Literal["user", "conversation"] | None = None
 
 
+class ResponseCache(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Whether whole answers are kept for whoever asks exactly the same again.  `max_entries`: at once, on each host.
+    `shared`: also for other callers."""
+
+    enabled: bool
+    ttl_seconds: Annotated[int, Meta(ge=1, le=30 * 86_400)] = 3600
+    max_entries: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+    shared: bool = False
+
+
+class Coalescing(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Whether the same, asked by the same caller while it is being answered, is asked once."""
+
+    enabled: bool
+
+
 class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
     """The gateway rules: PUT …/ai-gateway takes all of them, and those that are not given end.
 
@@ -139,11 +155,23 @@ class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
     concurrency_config: Concurrency | None = None
     hedging_config: Hedging | None = None
     routing_config: Routing | None = None
+    cache_config: ResponseCache | None = None
+    coalescing_config: Coalescing | None = None
 
     @property
     def falls_back(self) -> bool:
         """Whether other entities are tried when one fails."""
         return self.fallback_config is not None and self.fallback_config.enabled
+
+    @property
+    def caches(self) -> bool:
+        """Whether answers are kept for the next who asks the same."""
+        return self.cache_config is not None and self.cache_config.enabled
+
+    @property
+    def coalesces(self) -> bool:
+        """Whether what is asked twice at once is asked once."""
+        return self.coalescing_config is not None and self.coalescing_config.enabled
 
     @property
     def tracks_usage(self) -> bool:

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, TypeVarTuple
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVarTuple
 
 from cloche.domain.chat import Usage
 from cloche.domain.endpoint import CHAT_TASK
@@ -105,7 +105,9 @@ class Call:
     __slots__ = (
         "arrived",
         "attempts",
+        "cache",
         "client_request_id",
+        "coalesced",
         "ended",
         "endpoint",
         "first_byte_at",
@@ -162,6 +164,8 @@ class Call:
         self.reservation: Reserved | None = None
         self.limits = b""  # header lines that tell how much room there is in the endpoint's limits
         self.attempts = ""  # which targets were asked and what came of it, where there was more than one
+        self.cache: Literal["", "hit", "miss"] = ""  # where its endpoint keeps answers
+        self.coalesced = False  # answered by what was asked for another call
         self.sent_at = 0.0  # when it was first handed over to be sent, or to an engine's queue
         self.heard_at = 0.0  # when the last byte of an answer in one piece had come
         self.first_byte_at: float | None = None
@@ -276,6 +280,8 @@ class Call:
 
     def _headers(self) -> bytes:
         told = self._overhead() + self.limits
+        if self.cache:
+            told += f"cloche-cache: {self.cache}\r\n".encode("ascii")
         if self.target is None:
             return told
         told += self.target.header

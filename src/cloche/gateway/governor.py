@@ -13,15 +13,18 @@ from typing import NamedTuple
 
 from cloche.domain.outbound import Send
 from cloche.gateway import balancing, guarding, routing
+from cloche.gateway.answer_cache import AnswerCache
 from cloche.gateway.asking import Request
 from cloche.gateway.attempts import Attempts, Errand
 from cloche.gateway.call import Call
+from cloche.gateway.coalescing import Flights, is_deterministic
 from cloche.gateway.counters import Counters
 from cloche.gateway.entities import Entities
 from cloche.gateway.hedging import Race
 from cloche.gateway.kept_answers import KeptAnswers
 from cloche.gateway.limits import Limits
 from cloche.gateway.payloads import Payloads, log_payloads
+from cloche.gateway.sameness import question
 from cloche.gateway.shared_counters import SharedCounters
 from cloche.gateway.shared_limits import SharedLimits
 from cloche.gateway.tracking import track
@@ -31,13 +34,16 @@ from cloche.snapshot import CompiledEndpoint, Slot
 class Lasting(NamedTuple):
     """What outlives calls and configurations.  `counters`: of rate limits.  `entities`: how those that are asked do.
     `shared`: counters of all hosts, where there are some.  `payloads`: calls on their way to inference tables.
-    `answers`: to calls that have an idempotency key."""
+    `answers`: to calls that have an idempotency key.  `cache`: of endpoints that give answers again.  `flights`: calls
+    that others may join."""
 
     counters: Counters
     entities: Entities
     shared: SharedCounters | None = None
     payloads: Payloads | None = None
     answers: KeptAnswers | None = None
+    cache: AnswerCache | None = None
+    flights: Flights | None = None
 
 
 class Governor:
@@ -49,6 +55,8 @@ class Governor:
         self._shared = None if lasting.shared is None else SharedLimits(self._limits, lasting.shared)
         self._entities = lasting.entities
         self._payloads = lasting.payloads
+        self._cache = lasting.cache
+        self._flights = lasting.flights
 
     def begin(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
         """Ask by the endpoint's rules.  `entity`: the only one that may be asked, if the caller names it.  A Problem if
@@ -71,6 +79,7 @@ class Governor:
         """There is room for the call in the limits."""
         rules = compiled.rules
         assert rules is not None
+        cached = self._cache.begin(call, compiled) if rules.caches and self._cache is not None else None
         if compiled.guards is not None:
             admitted = guarding.admit(call, request, compiled.guards)
             if admitted is None:
@@ -78,6 +87,21 @@ class Governor:
             request = admitted
             if call.logged is not None:
                 call.logged.request = request
+        if cached is not None and cached.answer(request, entity):
+            return
+        if rules.coalesces and self._flights is not None and is_deterministic(request):
+            assert call.grant is not None
+            asked = question(call, request, compiled, entity, whose=call.grant.principal.id)
+            if not self._flights.join(call, asked):
+                together = self._flights.begin(call, asked)
+                together.guard(self._attempt, together, request, compiled, entity)
+            return
+        self._attempt(call, request, compiled, entity)
+
+    def _attempt(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
+        """Ask somebody."""
+        rules = compiled.rules
+        assert rules is not None
         known = self._entities.of(compiled)
         if known.candidates and entity is None:
             key = routing.sticky_key(rules, call, request)

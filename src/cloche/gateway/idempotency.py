@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from cloche.domain.errors import InvalidParameter, NotReady
 from cloche.gateway.call import Call, Reply
-from cloche.gateway.kept_answers import MOST_BYTES, Claim, Kept, KeptAnswers, OtherRequest
+from cloche.gateway.keeping import Keeping
+from cloche.gateway.kept_answers import Claim, KeptAnswers, OtherRequest
 
 log = logging.getLogger("cloche.gateway")
 
@@ -67,7 +68,7 @@ class Once:
             return
         call.source = None
         if isinstance(found, Claim):
-            keeping = call.reply = _Keeping(call.reply)
+            keeping = call.reply = Keeping(call.reply)
             call.on_end = functools.partial(_ended, found, keeping, call.on_end)
             self._go_on()
             return
@@ -91,7 +92,7 @@ class Once:
             timer.cancel()
 
 
-def _ended(claim: Claim, keeping: _Keeping, on_end: Callable[[Call], None] | None, call: Call) -> None:
+def _ended(claim: Claim, keeping: Keeping, on_end: Callable[[Call], None] | None, call: Call) -> None:
     answer = keeping.kept() if call.outcome == "ok" and call.status == 200 else None
     keeping.release()
     try:
@@ -103,55 +104,6 @@ def _ended(claim: Claim, keeping: _Keeping, on_end: Callable[[Call], None] | Non
         log.warning("an answer could not be kept for Idempotency-Key: %s", error)
     if on_end is not None:
         on_end(call)
-
-
-class _Keeping:
-    """A Reply that remembers what goes by, unless that is too much."""
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply: Reply | None = reply
-        self._streamed = False
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def whole(self, status: int, headers: bytes, body: bytes) -> None:
-        """Kept and passed on."""
-        self._keep(body)
-        assert self._reply is not None
-        self._reply.whole(status, headers, body)
-
-    def begin(self, headers: bytes) -> None:
-        """Passed on."""
-        self._streamed = True
-        assert self._reply is not None
-        self._reply.begin(headers)
-
-    def send(self, data: bytes) -> None:
-        """Kept and passed on."""
-        self._keep(data)
-        assert self._reply is not None
-        self._reply.send(data)
-
-    def finish(self) -> None:
-        """Passed on."""
-        assert self._reply is not None
-        self._reply.finish()
-
-    def release(self) -> None:
-        """Let go of the reply, which holds the call."""
-        self._reply = None
-        self._pieces = []
-
-    def kept(self) -> Kept | None:
-        """What went by; None if it was too much."""
-        return Kept(self._streamed, b"".join(self._pieces)) if self._size <= MOST_BYTES else None
-
-    def _keep(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size <= MOST_BYTES:
-            self._pieces.append(data)
-        else:
-            self._pieces = []
 
 
 class _Replayed:

@@ -1,8 +1,9 @@
-"""Answers that are kept for a day in files of the home, so that all processes of this host find them.
+"""Answers that are kept in files of the home, so that all processes of this host find them.
 
 A file's name is a digest of whose answer it is; it has a digest of what was asked and, once there is one, the answer
 with a checksum.  Who gets the answer holds a lock on the file meanwhile.  The kernel frees it when its holder dies,
-however it dies, and then whoever comes next finds no whole answer and gets it anew.  130 µs for a claim and
+however it dies, and then whoever comes next finds no whole answer and gets it anew.  Who only looks, and keeps what it
+got elsewhere, needs no lock until then: what is written in part is no answer.  130 µs for a claim and
 keeping a small answer, 17 µs for an answer that is kept already, of calls that want that and of no others.
 Must not know what a call is.
 """
@@ -72,17 +73,44 @@ class Claim:
 
 
 class KeptAnswers:
-    """`folder`: where, made if it is not there.  `now`: Unix seconds."""
+    """`folder`: where, made if it is not there.  `now`: Unix seconds.  `seconds`: how long each is kept."""
 
-    def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, now: Callable[[], float] = time.time, seconds: int = KEPT_SECONDS) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
         self._now = now
+        self._seconds = seconds
+
+    def find(self, name: str, asked: bytes) -> Kept | None:
+        """The answer to what was asked, if it is kept under this name.  Raises OSError."""
+        try:
+            descriptor = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            return self._read(descriptor, _digest(asked))
+        except OtherRequest:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def put(self, name: str, asked: bytes, answer: Kept) -> None:
+        """Keep it in place of what is kept under this name, unless somebody is doing so.  Raises OSError."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            claim = self._claim(name, asked, anew=True)
+        except OtherRequest:
+            return
+        if isinstance(claim, Claim):
+            claim.keep(answer)
 
     def claim(self, name: str, asked: bytes) -> Kept | Claim | None:
         """The answer to what was asked, or the right to get it; None: somebody is getting it.  Raises OtherRequest and
         OSError."""
-        path = self._folder / hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        return self._claim(name, asked, anew=False)
+
+    def _claim(self, name: str, asked: bytes, *, anew: bool) -> Kept | Claim | None:
+        path = self._path(name)
         digest = _digest(asked)
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -91,7 +119,7 @@ class KeptAnswers:
                 if os.fstat(descriptor).st_nlink == 0:  # forgotten between the two
                     os.close(descriptor)
                     continue
-                found = self._read(descriptor, digest)
+                found = None if anew else self._read(descriptor, digest)
                 if found is None:
                     os.ftruncate(descriptor, 0)
                     os.pwrite(descriptor, b"%b %010d\n" % (digest, int(self._now())), 0)
@@ -110,9 +138,12 @@ class KeptAnswers:
             os.close(descriptor)
             return found
 
+    def _path(self, name: str) -> Path:
+        return self._folder / hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
     def _read(self, descriptor: int, digest: bytes) -> Kept | None:
         held = os.pread(descriptor, _HEAD + _SUM + MOST_BYTES, 0)
-        if len(held) < _HEAD + _SUM or int(held[33 : _HEAD - 1]) + KEPT_SECONDS <= self._now():
+        if len(held) < _HEAD + _SUM or int(held[33 : _HEAD - 1]) + self._seconds <= self._now():
             return None
         content = held[_HEAD + _SUM :]
         if held[_HEAD + 1 : _HEAD + _SUM - 1] != _digest(content):
@@ -122,7 +153,7 @@ class KeptAnswers:
         return Kept(held[_HEAD : _HEAD + 1] == b"S", content)
 
     def sweep(self) -> None:
-        """Forget what is older than a day, and the oldest of what is too much.  For a thread: it looks at each file."""
+        """Forget what is too old, and the oldest of what is too much.  For a thread: it looks at each file."""
         found = []
         for path in self._folder.iterdir():
             try:
@@ -132,7 +163,7 @@ class KeptAnswers:
             found.append((told.st_mtime, told.st_size, path))
         too_much = sum(size for _, size, _ in found) - FOLDER_BYTES
         for changed, size, path in sorted(found):
-            if too_much <= 0 and changed + KEPT_SECONDS > self._now():
+            if too_much <= 0 and changed + self._seconds > self._now():
                 return
             if _forget(path):
                 too_much -= size

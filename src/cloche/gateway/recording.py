@@ -53,5 +53,7 @@ class Recorder:
                 detail=None if problem is None else problem.summary,
                 translation=call.translation or None,
                 attempts=call.attempts or None,
+                cache=call.cache or None,
+                coalesced=call.coalesced,
             )
         )

@@ -176,10 +176,17 @@ def row(call: Call, tracked: Tracked, workspace_id: str) -> CallUsage:
         served_entity_name=None if target is None else target.entity,
         duration_ms=round((tracked.ended - call.started) * 1000, 3),
         first_byte_ms=None if first_byte is None else round((first_byte - call.started) * 1000, 3),
-        outcome=call.outcome,
+        outcome=_outcome(call),
         error_code=None if call.problem is None else call.problem.code,
         attempts=_text(call.attempts) or None,
     )
+
+
+def _outcome(call: Call) -> str:
+    """As the log has it, but of what was answered without being asked, how."""
+    if call.outcome != "ok":
+        return call.outcome
+    return "cached" if call.cache == "hit" else "coalesced" if call.coalesced else "ok"
 
 
 def _text(given: str | None) -> str | None:

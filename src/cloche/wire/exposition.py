@@ -21,6 +21,9 @@ _ABOUT = {
     "cloche_resident_memory_bytes": "Memory of the processes that take calls, without engines.",
     "cloche_usage_rows_lost_total": "Rows of usage that could be kept nowhere.",
     "cloche_payload_rows_lost_total": "Rows of inference tables that could be kept nowhere.",
+    "cloche_cache_hits_total": "Calls that were given a kept answer.",
+    "cloche_cache_misses_total": "Calls of endpoints that keep answers for which there was none.",
+    "cloche_coalesced_calls_total": "Calls that got the answer of another call under way.",
     "cloche_log_lines_lost_total": "Lines of calls that the log had no room for.",
 }
 

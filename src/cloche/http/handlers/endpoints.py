@@ -195,6 +195,12 @@ def _change(context: Context, request: ControlRequest, action: str, changed: Any
     return context.endpoints.change_properties(request.caller, request.path["name"], action, changed).properties
 
 
+def clear_cache(context: Context, request: ControlRequest) -> Answer:
+    """Give no answer again that is kept now, on any host: they are those of an endpoint that has changed since."""
+    _change(context, request, "endpoint.cache_clear", lambda properties: properties)
+    return json({})
+
+
 def external_function(context: Context, request: ControlRequest) -> NoReturn:
     """Calls through Unity Catalog connections, which are not served."""
     raise NotSupported("external functions call services through Unity Catalog connections, which cloche does not have")
@@ -277,5 +283,6 @@ ROUTES = (
         "serving_endpoints.patch_telemetry_config",
         serving_input.PatchTelemetry,
     ),
+    Row("DELETE", f"{_ONE}/cache", Needs.MANAGE, clear_cache, "cloche.cache.clear"),
     Row("POST", "/api/2.0/external-function", Needs.TOKEN, external_function, "serving_endpoints.http_request"),
 )
