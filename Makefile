@@ -9,7 +9,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fix bench docs lock clean
+.PHONY: help serve test check fix bench docs prices lock clean
 
 help: ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ bench: $(VENV)/.dev ## Measure cloche against nginx and the peers that are insta
 
 docs: $(VENV)/.dev ## Make the generated pages of docs/ again
 	$(BIN)/python docs/generate.py
+
+prices: ## Take the newest prices of models from PyPI's genai-prices into the package
+	$(PYTHON) -m venv $(VENV)-prices
+	$(VENV)-prices/bin/pip install -q genai-prices
+	$(VENV)-prices/bin/python docs/generate_prices.py
+	rm -r $(VENV)-prices
 
 lock: ## Make requirements/*.txt again from pyproject.toml (needs uv)
 	uv pip compile -q pyproject.toml requirements/build.in --extra bedrock --extra local --extra postgres \

@@ -21,6 +21,7 @@ from cloche.domain.ai_gateway import AiGateway, TimeLimits
 from cloche.domain.chat import ChatRequest
 from cloche.domain.endpoint import CHAT_TASK, Configuration, Endpoint, ExternalModel, ServedEntity
 from cloche.domain.errors import Problem
+from cloche.domain.money import FREE, Price
 from cloche.domain.outbound import HttpCall, Timeouts
 from cloche.domain.state import State
 from cloche.domain.usage import served_entity_id
@@ -106,9 +107,10 @@ class LocalModels(Protocol):
 
 
 class Target(Struct, frozen=True):
-    """A served entity, ready to be called: exactly one of its last five fields is set.
+    """A served entity, ready to be called: exactly one of `translator` to `embedder` is set.
 
     `header`: the line that tells the client which entity answered.  `served_entity_id`: as the usage tables have it.
+    `price`: None: it is not known.
     """
 
     entity: str
@@ -121,6 +123,7 @@ class Target(Struct, frozen=True):
     local: LocalModel | None = None
     completer: Completer | None = None
     embedder: Embedder | None = None
+    price: Price | None = None
 
 
 class CompiledEndpoint(Struct, frozen=True):
@@ -207,12 +210,19 @@ Resolve = Callable[[ExternalModel], ExternalModel]
 """Puts the values of secrets where a provider's settings refer to them.  InvalidSettings for what cannot be found."""
 
 
+def unpriced(model: ExternalModel) -> Price | None:
+    """The price of every model where nothing is known of prices."""
+    return None
+
+
 class Bindings(NamedTuple):
-    """What served entities are bound with.  `local`: the model of that name, as LocalModels.handle gives it."""
+    """What served entities are bound with.  `local`: the model of that name, as LocalModels.handle gives it.  `price`:
+    of an external model, if it is known."""
 
     resolve: Resolve
     local: Callable[[str], LocalModel]
     timeouts: Timeouts
+    price: Callable[[ExternalModel], Price | None] = unpriced
 
 
 def compile_endpoint(endpoint: Endpoint, configuration: Configuration, bindings: Bindings) -> CompiledEndpoint:
@@ -227,7 +237,8 @@ def compile_endpoint(endpoint: Endpoint, configuration: Configuration, bindings:
         bindings = bindings._replace(timeouts=_timeouts(rules.timeout_config, bindings.timeouts))
     for index, entity in enumerate(configuration.entities):
         try:
-            targets[entity.name] = _bind(endpoint, entity, bindings)
+            target = _bind(endpoint, entity, bindings)
+            targets[entity.name] = replace(target, price=_price(entity, rules, bindings))
         except InvalidSettings as error:
             where = f"served_entities[{index}].external_model"
             problems.extend((f"{where}.{field}", what) for field, what in error.problems)
@@ -272,6 +283,14 @@ def _bind(endpoint: Endpoint, entity: ServedEntity, bindings: Bindings) -> Targe
     assert entity.entity_name is not None
     local = bindings.local(entity.entity_name)
     return Target(entity.name, endpoint.name, header, local.timeouts, entity_id, local=local)
+
+
+def _price(entity: ServedEntity, rules: AiGateway | None, bindings: Bindings) -> Price | None:
+    """What the endpoint's rules say, or else what is known of the model; one's own machine costs nothing."""
+    said = None if rules is None else rules.price_of(entity.name)
+    if said is not None:
+        return said
+    return FREE if entity.external_model is None else bindings.price(entity.external_model)
 
 
 def _in_its_place(bound: Bound) -> dict[str, Bound]:

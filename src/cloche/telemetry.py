@@ -44,6 +44,7 @@ log = logging.getLogger("cloche.telemetry")
 class CallRecord(msgspec.Struct, gc=False):
     """One call, told in one line.  `time`: Unix seconds of its arrival; `detail`: an error's text, never a prompt.
 
+    `cost_usd`: of a call whose usage is tracked, where the price is known and the provider counted.
     `translation`: what became of the request's fields on their way to a provider, as the caller was told.
     """
 
@@ -62,6 +63,7 @@ class CallRecord(msgspec.Struct, gc=False):
     stream: bool = False
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cost_usd: float | None = None
     first_byte_ms: float | None = None
     detail: str | None = None
     translation: str | None = None
@@ -110,6 +112,8 @@ class PlainLines:
             add(f"in={record.input_tokens}")
         if record.output_tokens is not None:
             add(f"out={record.output_tokens}")
+        if record.cost_usd is not None:
+            add(f"usd={record.cost_usd:.9f}")
         if record.stream:
             add("stream")
         if record.outcome != "ok":

@@ -28,6 +28,8 @@ SUM = {
     "latency_ms_p50": 12.4,
     "latency_ms_p95": 20.0,
     "latency_ms_p99": 20.0,
+    "cost_usd": 0.01234,
+    "unpriced_calls": 1,
 }
 
 
@@ -78,7 +80,7 @@ def test_a_table_of_all_pages(url: str) -> None:
     """Groups and counts stand in columns, page after page, and what has no group is a dash."""
     headings, ann, nobody = run(*WORDS, "--url", url).splitlines()
     assert headings.split()[:2] == ["USER", "CALLS"]
-    assert ann.split() == ["ann", "3", "1", "30", "3", "12", "20", "20"]
+    assert ann.split() == ["ann", "3", "1", "30", "3", "0.0123+", "12", "20", "20"]
     assert nobody.split()[0] == "-"
 
 

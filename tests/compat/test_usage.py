@@ -22,8 +22,14 @@ from .provider import Provider
 CALLS = 800
 CALLERS = 8
 TRACKED = {"usage_tracking_config": {"enabled": True}}
+PRICES = {"prices": [{"served_entity_name": "echo", "input_per_million": 1.5, "output_per_million": 6}]}
 LIMITED = {**TRACKED, "rate_limits": [{"renewal_period": "minute", "key": "endpoint", "calls": 20}]}
 MODELS = ("echo", "busy", "overloaded", "failing", "refusing", "cut", "breaking", "wordy")
+
+
+def priced(endpoint: dict[str, Any]) -> dict[str, Any]:
+    """The rules that give an endpoint's model a price; one alone has it."""
+    return PRICES if endpoint["name"] == "echo" else {}
 
 
 def endpoints(provider: Provider) -> list[dict[str, Any]]:
@@ -32,7 +38,7 @@ def endpoints(provider: Provider) -> list[dict[str, Any]]:
     limited, secret = (next(dict(each) for each in found if each["name"] == "echo") for _ in range(2))
     limited |= {"name": "limited", "ai_gateway": LIMITED}
     return [
-        *(each | {"ai_gateway": TRACKED, "tags": [{"key": "team", "value": "a"}]} for each in found),
+        *(each | {"ai_gateway": TRACKED | priced(each), "tags": [{"key": "team", "value": "a"}]} for each in found),
         limited,
         secret | {"name": "uncounted"},
     ]
@@ -188,6 +194,34 @@ def test_sums(counted: Live) -> None:
     assert usage(counted, "from=2100-01-01") == []
     pages = [usage(counted, f"group_by=endpoint&limit=1&page_token={number}") for number in range(len(by_endpoint))]
     assert [page[0]["group"]["endpoint"] for page in pages] == sorted(by_endpoint)
+
+
+def test_costs(counted: Live) -> None:
+    """A price of the endpoint's own holds: row, sum, log and metrics have what the tokens cost; a model without one has
+    an unknown cost, in words of the API null."""
+    counted.ask("echo", client_request_id="paid")
+    sql = "SELECT cost_nano_usd FROM endpoint_usage WHERE client_request_id = 'paid'"
+    wait_until(lambda: rows(counted, sql), "the row")
+    assert rows(counted, sql) == [(11 * 1500 + 7 * 6000,)]
+    [(cost,)] = rows(counted, "SELECT sum(cost_nano_usd) FROM endpoint_usage WHERE endpoint_name = 'echo'")
+    for query in ("endpoint=echo", "endpoint=echo&group_by=minute", "endpoint=echo&group_by=hour"):
+        assert sum(each["cost_usd"] for each in usage(counted, query)) == pytest.approx(cost / 1e9)
+    [wordy] = usage(counted, "endpoint=wordy")
+    assert wordy["cost_usd"] is None or wordy["unpriced_calls"]
+    metrics = counted.request("GET", "/metrics").body.decode()
+    assert 'cloche_cost_usd_total{endpoint="echo",entity="echo",status="2xx"} ' in metrics
+
+
+def test_prices_are_checked(counted: Live) -> None:
+    """A price that is none, one twice, and one of an entity that is not there are told with their path."""
+    rules = {"prices": [{"served_entity_name": "echo", "input_per_million": -1, "output_per_million": 6}]}
+    reply = counted.request("PUT", "/api/2.0/serving-endpoints/uncounted/ai-gateway", rules)
+    assert (reply.status, "prices[0].input_per_million" in reply.json()["message"]) == (400, True)
+    free = {"served_entity_name": "x", "input_per_million": 0, "output_per_million": 0}
+    reply = counted.request("PUT", "/api/2.0/serving-endpoints/uncounted/ai-gateway", {"prices": [free, free]})
+    assert (reply.status, "prices[1].served_entity_name" in reply.json()["message"]) == (400, True)
+    reply = counted.request("PUT", "/api/2.0/serving-endpoints/uncounted/ai-gateway", {"prices": [free]})
+    assert (reply.status, "'x' is no served entity" in reply.json()["message"]) == (400, True)
 
 
 def test_sums_as_csv(counted: Live) -> None:

@@ -54,7 +54,7 @@ def test_the_second_is_heard_if_it_is_quicker() -> None:
     async def main() -> None:
         for stream in (False, True):
             world = ruled(HEDGED)
-            _, client, first = asked(world, stream=stream)
+            call, client, first = asked(world, stream=stream)
             await turn(DELAY)
             second, records = world.calls[-1], len(world.records)
             assert second.call.origin.host == "second.test"
@@ -68,6 +68,8 @@ def test_the_second_is_heard_if_it_is_quicker() -> None:
             assert client.over
             assert client.status == 200
             assert first.cancelled == 1
+            assert call.hedge is not None
+            assert call.hedge.entity == "first"
             assert told(client) == b"first=CANCELLED, second"
             assert b"served-model-name: second\r\n" in client.headers
             assert len(world.records) == records + 1

@@ -6,10 +6,13 @@ import json
 import time
 
 from cloche.domain.ai_gateway import AiGateway, UsageTracking
+from cloche.domain.chat import Usage
 from cloche.domain.endpoint import Endpoint, Properties
+from cloche.domain.money import Price, Rates
+from cloche.domain.outbound import Timeouts
 from cloche.gateway.call import Call
 from cloche.gateway.tracking import KEPT, MAX_WAITING, Ledger, Tracked, row
-from cloche.snapshot import CompiledEndpoint, Slot, Snapshot
+from cloche.snapshot import CompiledEndpoint, Slot, Snapshot, Target
 
 from .scripted import Client
 
@@ -55,6 +58,30 @@ def test_what_a_client_chose_can_be_kept_anywhere() -> None:
     assert told.client_request_id.startswith("ab?x")
     assert len(told.client_request_id) < 1001
     assert told.usage_context is None
+
+
+def test_a_row_has_its_cost() -> None:
+    """By the provider's count, or by the estimate; unknown where the price is; nothing where nobody was asked."""
+    dear, unknown = (Target("a", "m", b"", Timeouts(), price=price) for price in (Price(Rates(10**9, 2 * 10**9)), None))
+    costs = []
+    for target, usage in ((dear, Usage(10, 5)), (dear, None), (unknown, Usage(10, 5)), (None, None)):
+        call, tracked, _ = tracked_call()
+        tracked.input_characters, call.target = 39, target
+        call.answer(b"{}", usage)
+        costs.append(row(call, tracked, "1").cost_nano_usd)
+    assert costs == [20_000, 10_000, None, 0]
+
+
+def test_who_was_stopped_is_in_the_row() -> None:
+    """Of an entity that was asked besides, the prompt is estimated and has a cost of its own."""
+    call, tracked, _ = tracked_call()
+    price = Price(Rates(10**9, 10**9))
+    call.target, call.hedge = (Target(name, "m", b"", Timeouts(), price=price) for name in ("a", "b"))
+    tracked.input_characters = 39
+    call.answer(b"{}", Usage(12, 0))
+    told = row(call, tracked, "1")
+    assert (told.served_entity_name, told.cost_nano_usd) == ("a", 12_000)
+    assert (told.hedge_entity_name, told.hedge_input_token_count, told.hedge_cost_nano_usd) == ("b", 10, 10_000)
 
 
 def test_the_ledger_has_bounds() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cloche.domain.access import Group, Identity, Kind
 from cloche.store.database import Store
 from cloche.store.usage import Grouping
 from cloche.store.usage_spool import UsageSpool
@@ -53,6 +54,42 @@ def test_calls_are_added_up_by_anything(store: Store) -> None:
     assert tags == {"red": 1, None: 2}
     assert sums(store, Grouping("tag", "nobody has it"))[0].calls == 3
     assert [each.estimated_calls for each in sums(store, Grouping("endpoint"))] == [0, 1]
+
+
+def test_costs_are_added_up_exactly(store: Store) -> None:
+    """Billionths are neither lost nor rounded, what was asked besides is in the sum, and calls whose cost is not known
+    are told apart from those that cost nothing."""
+    add(
+        store,
+        call(1, cost_nano_usd=2**53 + 1),
+        call(2, cost_nano_usd=1, hedge_entity_name="b", hedge_input_token_count=10, hedge_cost_nano_usd=5),
+        call(3, cost_nano_usd=0),
+        call(4, cost_nano_usd=None),
+        call(5, endpoint_name="second", cost_nano_usd=None),
+    )
+    told = {each.group[0]: (each.cost_nano_usd, each.unpriced_calls) for each in sums(store, Grouping("endpoint"))}
+    assert told == {"first": (2**53 + 7, 1), "second": (None, 1)}
+
+
+def test_calls_are_added_up_by_hour_and_minute(store: Store) -> None:
+    """The hour and the minute in which a call came, in UTC, alike on both databases."""
+    add(store, call(1), call(2, request_time=NOON + 59_999), call(3, request_time=NOON + 3_661_001))
+    assert [(each.group, each.calls) for each in sums(store, Grouping("hour"))] == [
+        (("2026-01-01T12:00",), 2),
+        (("2026-01-01T13:00",), 1),
+    ]
+    assert [each.group[0] for each in sums(store, Grouping("minute"))] == ["2026-01-01T12:00", "2026-01-01T13:01"]
+
+
+def test_a_call_counts_for_each_group_of_its_requester(store: Store) -> None:
+    """Directly or through another group, once each; the calls of who is in none are there, too."""
+    with store.write() as work:
+        work.identities.put(Identity("u1", Kind.USER, "ann", "Ann"))
+        work.groups.put(Group("g1", "red", frozenset({"u1"})))
+        work.groups.put(Group("g2", "all colours", frozenset({"g1", "u1"})))
+    add(store, call(1), call(2), call(3, requester="bob"))
+    told = {each.group[0]: (each.calls, each.percentiles[0]) for each in sums(store, Grouping("group"))}
+    assert told == {"red": (2, 1.0), "all colours": (2, 1.0), None: (1, 3.0)}
 
 
 def test_only_what_is_wanted_is_added_up(store: Store) -> None:

@@ -8,6 +8,7 @@ import gc
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import resources
 
 from cloche.bootstrap.host import now_ms
 from cloche.bootstrap.payload_writer import PayloadWriter
@@ -56,6 +57,7 @@ from cloche.http.context import Context
 from cloche.http.page_files import BUILT, Pages
 from cloche.http.server import Server, ServerOptions
 from cloche.http.shared import Lane
+from cloche.providers.prices import PriceTable
 from cloche.settings import environment
 from cloche.snapshot import LocalModels, Slot, Snapshot
 from cloche.store.database import Store
@@ -77,7 +79,8 @@ class Serving:
         self._store = store
         self._models = models
         self._slot = Slot(Snapshot(0, {}, {}))
-        compiler = Compiler(store.sealer.open, models.handle, plan.timeouts, plan.upstream.reach)
+        prices = PriceTable(resources.files("cloche.providers").joinpath("prices.json").read_bytes())
+        compiler = Compiler(store.sealer.open, models.handle, plan.timeouts, plan.upstream.reach, prices.of)
         self.publisher = Publisher(self._slot, store, compiler)
         self.admission = Admission(store.key)
         self.tokens = Tokens(self.publisher, now_ms)

@@ -1,4 +1,4 @@
-"""`cloche usage`: calls, tokens and latencies of a server, added up."""
+"""`cloche usage`: calls, tokens, costs and latencies of a server, added up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cloche.cli.options import Json, talks_to_server
 
 _PATH = "/api/2.0/usage"
 _CSV_PAGE = 10_000
-_HEADINGS = ("CALLS", "ERRORS", "TOKENS IN", "TOKENS OUT", "P50 MS", "P95 MS", "P99 MS")
+_HEADINGS = ("CALLS", "ERRORS", "TOKENS IN", "TOKENS OUT", "USD", "P50 MS", "P95 MS", "P99 MS")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +25,10 @@ def add_to(app: typer.Typer) -> None:
 def usage(
     server: Server,
     group_by: Annotated[
-        str, typer.Option(help="endpoint, entity, user, day, tag:KEY, usage_context:KEY; several with commas.")
+        str,
+        typer.Option(
+            help="endpoint, entity, user, group, day, hour, minute, tag:KEY, usage_context:KEY; several with commas."
+        ),
     ] = "endpoint",
     since: Annotated[
         str | None, typer.Option("--from", help="From that day or time on (ISO 8601, UTC).", show_default=False)
@@ -79,4 +82,15 @@ def _group(told: dict[str, Any], groups: list[str]) -> list[str]:
 
 def _row(told: dict[str, Any], groups: list[str]) -> list[str]:
     counts = [str(told[name]) for name in ("calls", "errors", "input_tokens", "output_tokens")]
-    return [*_group(told, groups), *counts, *(f"{told[f'latency_ms_p{share}']:.0f}" for share in (50, 95, 99))]
+    return [
+        *_group(told, groups),
+        *counts,
+        _cost(told),
+        *(f"{told[f'latency_ms_p{share}']:.0f}" for share in (50, 95, 99)),
+    ]
+
+
+def _cost(told: dict[str, Any]) -> str:
+    """With a `+` where there are calls besides whose cost is not known."""
+    cost = told["cost_usd"]
+    return "?" if cost is None else f"{cost:.4f}{'+' if told['unpriced_calls'] else ''}"

@@ -15,11 +15,12 @@ from cloche.control.secret_references import resolved
 from cloche.domain.access import Level, Principal, principals
 from cloche.domain.endpoint import Endpoint, ExternalModel, Update, Version
 from cloche.domain.errors import BadRequest, NotReady, Problem
+from cloche.domain.money import Price
 from cloche.domain.outbound import Timeouts
 from cloche.domain.reach import Reach, is_metadata
 from cloche.domain.state import State
 from cloche.providers.base import InvalidSettings
-from cloche.snapshot import Bindings, CompiledEndpoint, Grant, LocalModel, Snapshot, compile_endpoint
+from cloche.snapshot import Bindings, CompiledEndpoint, Grant, LocalModel, Snapshot, compile_endpoint, unpriced
 
 Opener = Callable[[bytes, str], bytes]
 """Opens a sealed value that is bound to a place."""
@@ -38,7 +39,8 @@ class Compiled(msgspec.Struct, frozen=True):
 
 
 class Compiler:
-    """`local`: the model of that name on this host, loaded or not.  `reach`: which addresses may be called."""
+    """`local`: the model of that name on this host, loaded or not.  `reach`: which addresses may be called.
+    `price`: of an external model, if it is known."""
 
     def __init__(
         self,
@@ -46,11 +48,13 @@ class Compiler:
         local: Callable[[str], LocalModel],
         timeouts: Timeouts,
         reach: Reach = Reach(),  # noqa: B008 (frozen)
+        price: Callable[[ExternalModel], Price | None] = unpriced,
     ) -> None:
         self._open = open_sealed
         self._local = local
         self._timeouts = timeouts
         self._reach = reach
+        self._price = price
 
     def compile(self, state: State, previous: Snapshot) -> Compiled:
         """The snapshot of a state."""
@@ -119,7 +123,7 @@ class Compiler:
                 raise InvalidSettings(out_of_reach)
             return opened
 
-        return Bindings(resolve, self._local, self._timeouts)
+        return Bindings(resolve, self._local, self._timeouts, self._price)
 
 
 def _out_of_reach(settings: Mapping[str, object], path: str, reach: Reach) -> Iterator[tuple[str, str]]:

@@ -100,6 +100,7 @@ class EndpointChanges:
             raise QuotaExceeded(f"There are {MAX_ENDPOINTS} endpoints already: delete one first.")
         if declaration.properties is not None:
             _check_tables(declaration.properties)
+            _check_prices(declaration.properties, declaration.configuration)
         now = self._now_ms()
         endpoint = Endpoint(
             id=secrets.token_hex(16),
@@ -131,6 +132,8 @@ class EndpointChanges:
         work.endpoints.put(changed)
         if properties.ai_gateway != endpoint.properties.ai_gateway:
             _check_tables(properties)
+            versions = (each for each in (endpoint.active, endpoint.pending) if each is not None)
+            _check_prices(properties, *(each.configuration for each in versions))
         before, after = create_body(endpoint), create_body(changed)
         note(work, caller, action, endpoint.name, self._now_ms(), before=before, after=after)
         return changed
@@ -198,4 +201,20 @@ def _check_tables(properties: Properties) -> None:
     table = (properties.ai_gateway or {}).get("inference_table_config") or {}
     if table.get("enabled") and importlib.util.find_spec("deltalake") is None:
         told = "it needs deltalake, which is not installed: install cloche with its extra 'tables'"
-        raise InvalidFields([("ai_gateway.inference_table_config.enabled", told)])
+        _refuse_properties([("inference_table_config.enabled", told)])
+
+
+def _check_prices(properties: Properties, *configurations: Configuration) -> None:
+    """The price of what is not there would be thought to be that of what is."""
+    known = {entity.name for each in configurations for entity in each.entities}
+    _refuse_properties(
+        (f"prices[{index}].served_entity_name", f"'{each['served_entity_name']}' is no served entity of this endpoint")
+        for index, each in enumerate((properties.ai_gateway or {}).get("prices") or [])
+        if each["served_entity_name"] not in known
+    )
+
+
+def _refuse_properties(problems: Iterable[tuple[str, str]]) -> None:
+    told = [("ai_gateway." + path, what) for path, what in problems]
+    if told:
+        raise InvalidFields(told)

@@ -23,7 +23,7 @@ from cloche.store.database import Store, changing
 from cloche.store.usage import Grouping, UsageFilter, UsageSum
 from cloche.store.work import Work
 
-GROUPINGS = ("endpoint", "entity", "user", "day")
+GROUPINGS = ("endpoint", "entity", "user", "group", "day", "hour", "minute")
 KEYED_GROUPINGS = ("tag", "usage_context")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from cloche.domain.money import Price, Rates, nanos
 from cloche.domain.payload import TableName, is_name
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -138,6 +139,37 @@ class Coalescing(Struct, omit_defaults=True, forbid_unknown_fields=True):
     enabled: bool
 
 
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
+
+
+class EntityPrice(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """What a million tokens of a served entity cost, in place of what cloche knows.
+
+    Tokens of the prompt that were read from a cache, or written into one, cost what all others do where nothing else is
+    said.
+    """
+
+    served_entity_name: str
+    input_per_million: Dollars
+    output_per_million: Dollars
+    cached_input_per_million: Dollars | None = None
+    cache_write_input_per_million: Dollars | None = None
+    currency: Literal["USD"] = "USD"
+
+    @property
+    def price(self) -> Price:
+        """As it is reckoned with."""
+        cached, written = self.cached_input_per_million, self.cache_write_input_per_million
+        return Price(
+            Rates(
+                nanos(self.input_per_million),
+                nanos(self.output_per_million),
+                None if cached is None else nanos(cached),
+                None if written is None else nanos(written),
+            )
+        )
+
+
 class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
     """The gateway rules: PUT …/ai-gateway takes all of them, and those that are not given end.
 
@@ -157,6 +189,12 @@ class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
     routing_config: Routing | None = None
     cache_config: ResponseCache | None = None
     coalescing_config: Coalescing | None = None
+    prices: list[EntityPrice] | None = None
+
+    def price_of(self, entity: str) -> Price | None:
+        """What is said of a served entity; None: nothing."""
+        said = (each.price for each in self.prices or () if each.served_entity_name == entity)
+        return next(said, None)
 
     @property
     def falls_back(self) -> bool:

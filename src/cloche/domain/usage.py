@@ -18,7 +18,8 @@ class CallUsage(Struct, frozen=True):
     """One call.  Times are Unix milliseconds.
 
     `status_code` 499: the client hung up before there was a status.  `served_entity_id` None: nobody was asked.
-    `estimated`: the tokens are not the provider's count.
+    `estimated`: the tokens are not the provider's count.  `cost_nano_usd`: billionths of a dollar; None: not known.
+    What `hedge_…` tells is of an entity that was asked besides and stopped: an estimate of its prompt.
     """
 
     account_id: str
@@ -44,6 +45,10 @@ class CallUsage(Struct, frozen=True):
     outcome: str
     error_code: str | None
     attempts: str | None
+    cost_nano_usd: int | None = None
+    hedge_entity_name: str | None = None
+    hedge_input_token_count: int | None = None
+    hedge_cost_nano_usd: int | None = None
 
 
 class EntityRow(Struct, frozen=True):

@@ -115,6 +115,7 @@ class Call:
         "grant",
         "headers",
         "heard_at",
+        "hedge",
         "id",
         "limits",
         "logged",
@@ -166,6 +167,7 @@ class Call:
         self.attempts = ""  # which targets were asked and what came of it, where there was more than one
         self.cache: Literal["", "hit", "miss"] = ""  # where its endpoint keeps answers
         self.coalesced = False  # answered by what was asked for another call
+        self.hedge: Target | None = None  # who was asked besides its target, and stopped
         self.sent_at = 0.0  # when it was first handed over to be sent, or to an engine's queue
         self.heard_at = 0.0  # when the last byte of an answer in one piece had come
         self.first_byte_at: float | None = None

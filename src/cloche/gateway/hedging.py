@@ -1,8 +1,9 @@
 """Two entities asked for one call: the second one after a while, and whoever begins to answer first is heard.
 
 Each attempt is given a call of its own, which stands for the real one: the same question and deadline, but its answer
-comes here first.  The first answer that begins decides; the other attempt is stopped, and what its provider asks for
-what it had done until then it does not tell.  Must not know how a target is asked, nor when another one is.
+comes here first.  The first answer that begins decides; the other attempt is stopped, and the call notes whose it was:
+its provider may ask for what it had done until then, and does not tell.  Must not know how a target is asked, nor when
+another one is.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Race:
         self._stop_waiting()
         for other in self._runners:
             if other is not runner:
+                self._note_stopped(other)
                 other.call.hang_up()
         self._take_over(runner)
 
@@ -93,6 +95,11 @@ class Race:
         told = [text for each in self._runners if each is not runner for text in each.told()] + runner.told()
         real.attempts = ", ".join(told) if len(told) > 1 else ""
 
+    def _note_stopped(self, runner: _Runner) -> None:
+        """What it was asked is paid for; an answer that nobody heard is not known."""
+        if not runner.call.ended:
+            self._call.hedge = runner.call.target
+
     def _stop_waiting(self) -> None:
         timer, self._timer = self._timer, None
         if timer is not None:
@@ -108,6 +115,11 @@ class Race:
         """Stop what is still under way.  A winner that has said all ends by itself; one that still speaks does not: the
         client has left, or its words may not be passed on."""
         winner = self._winner
+        if winner is None and self._call.target is None and self._runners:
+            first, *others = self._runners
+            self._call.target = first.call.target
+            for other in others:
+                self._note_stopped(other)
         self._close(winner if winner is not None and winner.has_ended else None)
 
     # ---------------------------------------------------------------- Source

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from cloche.domain.money import dollars
 from cloche.gateway.call import Call
 from cloche.gateway.payloads import Payloads
 from cloche.gateway.tracking import Ledger
@@ -49,6 +50,7 @@ class Recorder:
                 stream=call.stream,
                 input_tokens=None if usage is None else usage.prompt_tokens,
                 output_tokens=None if usage is None else usage.completion_tokens,
+                cost_usd=None if call.tracked is None else _cost(call),
                 first_byte_ms=None if first_byte is None else round((first_byte - call.started) * 1000, 3),
                 detail=None if problem is None else problem.summary,
                 translation=call.translation or None,
@@ -57,3 +59,9 @@ class Recorder:
                 coalesced=call.coalesced,
             )
         )
+
+
+def _cost(call: Call) -> float | None:
+    """Dollars, where they are known for certain: about 1 µs."""
+    price = None if call.target is None else call.target.price
+    return None if price is None or call.usage is None else dollars(price.cost(call.usage))

@@ -17,13 +17,14 @@ from cloche.wire.metrics import BUCKETS
 class _Counted:
     """Calls that are counted together."""
 
-    __slots__ = ("input_tokens", "latency", "milliseconds", "output_tokens")
+    __slots__ = ("cost", "input_tokens", "latency", "milliseconds", "output_tokens")
 
     def __init__(self) -> None:
         self.latency = [0] * (len(BUCKETS) + 1)
         self.milliseconds = 0.0
         self.input_tokens = 0
         self.output_tokens = 0
+        self.cost = 0.0
 
 
 class HostTotals:
@@ -53,6 +54,8 @@ class HostTotals:
         if record.input_tokens is not None:
             counted.input_tokens += record.input_tokens
             counted.output_tokens += record.output_tokens or 0
+            if record.cost_usd is not None:
+                counted.cost += record.cost_usd
 
     def keep_only(self, snapshot: Snapshot) -> None:
         """Forget the endpoints that are gone.  From any thread."""
@@ -72,6 +75,7 @@ class HostTotals:
                 each.milliseconds,
                 each.input_tokens,
                 each.output_tokens,
+                each.cost,
             )
             for (endpoint, entity, status), each in tuple(self._counted.items())
             if endpoint in endpoints

@@ -11,11 +11,12 @@ import time
 from collections import deque
 from itertools import islice
 
+from cloche.domain.chat import Usage
 from cloche.domain.endpoint import EMBEDDINGS_TASK, Endpoint
 from cloche.domain.usage import CallUsage, estimated_tokens
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
-from cloche.snapshot import Slot
+from cloche.snapshot import Slot, Target
 from cloche.wire import text_lengths
 
 KEPT = 64 * 1024
@@ -155,6 +156,7 @@ def row(call: Call, tracked: Tracked, workspace_id: str) -> CallUsage:
     tokens = (0, 0) if usage is None else (usage.prompt_tokens, usage.completion_tokens)
     if estimated:
         tokens = (estimated_tokens(tracked.input_characters), estimated_tokens(said))
+    hedge, hedge_tokens = call.hedge, estimated_tokens(tracked.input_characters)
     return CallUsage(
         account_id=workspace_id,
         workspace_id=workspace_id,
@@ -179,6 +181,10 @@ def row(call: Call, tracked: Tracked, workspace_id: str) -> CallUsage:
         outcome=_outcome(call),
         error_code=None if call.problem is None else call.problem.code,
         attempts=_text(call.attempts) or None,
+        cost_nano_usd=_cost(target, usage or Usage(*tokens)),
+        hedge_entity_name=None if hedge is None else hedge.entity,
+        hedge_input_token_count=None if hedge is None else hedge_tokens,
+        hedge_cost_nano_usd=None if hedge is None else _cost(hedge, Usage(hedge_tokens, 0)),
     )
 
 
@@ -187,6 +193,13 @@ def _outcome(call: Call) -> str:
     if call.outcome != "ok":
         return call.outcome
     return "cached" if call.cache == "hit" else "coalesced" if call.coalesced else "ok"
+
+
+def _cost(target: Target | None, usage: Usage) -> int | None:
+    """Of one target; None if its price is not known.  No tokens cost nothing, whatever their price."""
+    if target is None or not usage.total_tokens:
+        return 0
+    return None if target.price is None else target.price.cost(usage)
 
 
 def _text(given: str | None) -> str | None:

@@ -14,10 +14,13 @@ import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Insert,
     Select,
     Table,
+    Text,
     case,
+    cast,
     delete,
     func,
     insert,
@@ -28,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from cloche.domain.usage import CallUsage, EntityRow
+from cloche.store.tables import groups, identities, members
 from cloche.store.usage_tables import endpoint_usage, served_entities
 
 PERCENTILES = (50, 95, 99)
@@ -66,7 +70,8 @@ class UsageFilter(msgspec.Struct, frozen=True):
 class UsageSum(msgspec.Struct, frozen=True):
     """Calls of one group, added up.  `errors`: statuses from 400 on, and answers that broke off.
 
-    `percentiles`: durations in milliseconds, in the order of PERCENTILES.
+    `percentiles`: durations in milliseconds, in the order of PERCENTILES.  `cost_nano_usd`: of those whose cost is
+    known; None: of none.  `unpriced_calls`: all others.
     """
 
     group: tuple[str | None, ...]
@@ -77,6 +82,8 @@ class UsageSum(msgspec.Struct, frozen=True):
     output_tokens: int
     estimated_calls: int
     percentiles: tuple[float, ...]
+    cost_nano_usd: int | None
+    unpriced_calls: int
 
 
 class UsageTable:
@@ -144,20 +151,24 @@ def _sums(by: Sequence[Grouping], wanted: UsageFilter) -> Select[Any]:
     """The query.  Percentiles are the calls at a place in the order of durations, which both databases can find: SQLite
     has no function for them."""
     columns = endpoint_usage.c
-    groups = [_group(each).label(f"group_{number}") for number, each in enumerate(by)]
+    named = [_group(each).label(f"group_{number}") for number, each in enumerate(by)]
     each_call = select(
-        *groups,
+        *named,
         columns.status_code,
         columns.outcome,
         columns.input_token_count,
         columns.output_token_count,
         columns.estimated,
+        columns.cost_nano_usd,
+        columns.hedge_cost_nano_usd,
         columns.duration_ms,
-        func.row_number().over(partition_by=groups or None, order_by=columns.duration_ms).label("place"),
-        func.count().over(partition_by=groups or None).label("size"),
+        func.row_number().over(partition_by=named or None, order_by=columns.duration_ms).label("place"),
+        func.count().over(partition_by=named or None).label("size"),
     )
+    if any(each.kind == "group" for each in by):
+        each_call = each_call.select_from(_with_groups())
     calls = each_call.where(*_wanted(wanted)).subquery()
-    keys = [calls.c[group.name] for group in groups]
+    keys = [calls.c[group.name] for group in named]
     failed = or_(calls.c.status_code >= 400, calls.c.outcome == "error") & (calls.c.outcome != "cancelled")
     return (
         select(
@@ -172,6 +183,8 @@ def _sums(by: Sequence[Grouping], wanted: UsageFilter) -> Select[Any]:
                 func.max(case((calls.c.place == _place(calls.c.size, share), calls.c.duration_ms)))
                 for share in PERCENTILES
             ),
+            func.sum(calls.c.cost_nano_usd + func.coalesce(calls.c.hedge_cost_nano_usd, 0)),
+            func.sum(case((calls.c.cost_nano_usd.is_(None), 1), else_=0)),
         )
         .group_by(*keys)
         .having(func.count() > 0)
@@ -209,19 +222,38 @@ def _group(by: Grouping) -> ColumnElement[Any]:
     if by.kind == "usage_context":
         context: ColumnElement[Any] = columns.usage_context[by.key].as_string()
         return context
+    if by.kind == "group":
+        of_group: ColumnElement[Any] = groups.c.name
+        return of_group
+    # Both databases write a time alike, up to the second.
+    time = func.replace(cast(columns.request_time, Text), " ", "T")
     plain: dict[str, ColumnElement[Any]] = {
         "endpoint": columns.endpoint_name,
         "entity": columns.served_entity_name,
         "user": columns.requester,
         "day": func.date(columns.request_time),
+        "hour": func.substr(time, 1, 13) + ":00",
+        "minute": func.substr(time, 1, 16),
     }
     return plain[by.kind]
 
 
-def _sum(row: tuple[Any, ...], groups: int) -> UsageSum:
-    calls, errors, cancelled, input_tokens, output_tokens, estimated, *durations = row[groups:]
+def _with_groups() -> FromClause:
+    """Calls, each as often as there are groups that its requester is in, directly or through others; once if none."""
+    inside = select(members.c.group_id, members.c.member_id).cte("inside", recursive=True)
+    deeper = select(inside.c.group_id, members.c.member_id).where(members.c.group_id == inside.c.member_id)
+    inside = inside.union(deeper)
+    return (
+        endpoint_usage.outerjoin(identities, identities.c.name == endpoint_usage.c.requester)
+        .outerjoin(inside, inside.c.member_id == identities.c.id)
+        .outerjoin(groups, groups.c.id == inside.c.group_id)
+    )
+
+
+def _sum(row: tuple[Any, ...], keys: int) -> UsageSum:
+    calls, errors, cancelled, input_tokens, output_tokens, estimated, *durations, cost, unpriced = row[keys:]
     return UsageSum(
-        group=tuple(None if each is None else str(each) for each in row[:groups]),
+        group=tuple(None if each is None else str(each) for each in row[:keys]),
         calls=int(calls),
         errors=int(errors),
         cancelled=int(cancelled),
@@ -229,4 +261,6 @@ def _sum(row: tuple[Any, ...], groups: int) -> UsageSum:
         output_tokens=int(output_tokens),
         estimated_calls=int(estimated),
         percentiles=tuple(map(float, durations)),
+        cost_nano_usd=None if cost is None else int(cost),
+        unpriced_calls=int(unpriced),
     )

@@ -36,6 +36,10 @@ endpoint_usage = Table(
     Column("outcome", String(16), nullable=False),
     Column("error_code", String(64)),
     Column("attempts", Text),
+    Column("cost_nano_usd", BigInteger),
+    Column("hedge_entity_name", String(63)),
+    Column("hedge_input_token_count", BigInteger),
+    Column("hedge_cost_nano_usd", BigInteger),
 )
 
 served_entities = Table(

@@ -43,6 +43,7 @@ class Series(msgspec.Struct, frozen=True):
     milliseconds: float
     input_tokens: int
     output_tokens: int
+    cost_usd: float = 0.0
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -57,6 +58,7 @@ class Series(msgspec.Struct, frozen=True):
             self.milliseconds + other.milliseconds,
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
+            self.cost_usd + other.cost_usd,
         )
 
 
@@ -115,6 +117,8 @@ def _families(
             for direction, count in (("input", each.input_tokens), ("output", each.output_tokens))
         ]
     yield "cloche_tokens_total", "counter", "Tokens as the providers counted them.", tokens
+    costs: list[Sample] = [("", labels, each.cost_usd) for labels, each in named if each.cost_usd]
+    yield "cloche_cost_usd_total", "counter", "Dollars of calls whose usage is tracked, where prices are known.", costs
     yield "cloche_call_duration_seconds", "histogram", "Durations of calls that have ended.", list(_durations(series))
     active: list[Sample] = [("", (("endpoint", name),), each.running) for name, each in sorted(minutes.items())]
     yield "cloche_active_calls", "gauge", "Calls under way.", active

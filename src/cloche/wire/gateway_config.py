@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from cloche.codec.json_faults import WHOLE, Faults, below, faults
-from cloche.domain.ai_gateway import AiGateway, GuardrailParameters, Guardrails, InferenceTable, RateLimit
+from cloche.domain.ai_gateway import AiGateway, EntityPrice, GuardrailParameters, Guardrails, InferenceTable, RateLimit
 from cloche.domain.errors import InvalidFields
 from cloche.domain.payload import is_name
 
@@ -63,6 +63,7 @@ def gateway_faults(value: Any, path: str, before: dict[str, Any] | None = None) 
     rules = msgspec.convert(value, AiGateway)
     found = [] if rules.rate_limits is None else limit_faults(value["rate_limits"], below(path, "rate_limits"))
     found.extend(_guardrail_faults(rules.guardrails, below(path, "guardrails")))
+    found.extend(_price_faults(rules.prices or [], below(path, "prices")))
     found.extend(_table_faults(rules.inference_table_config, below(path, "inference_table_config"), before))
     return found
 
@@ -116,6 +117,14 @@ def _keyword_faults(keywords: list[str], path: str) -> Iterator[tuple[str, str]]
             yield f"{path}[{index}]", "is empty, and would forbid nothing"
         elif len(keyword) > MAX_KEYWORD:
             yield f"{path}[{index}]", f"may have at most {MAX_KEYWORD} characters, not {len(keyword)}"
+
+
+def _price_faults(prices: list[EntityPrice], path: str) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for index, each in enumerate(prices):
+        if each.served_entity_name in seen:
+            yield f"{path}[{index}].served_entity_name", f"'{each.served_entity_name}' has a price already"
+        seen.add(each.served_entity_name)
 
 
 def _table_faults(table: InferenceTable | None, path: str, before: dict[str, Any] | None) -> Iterator[tuple[str, str]]:

@@ -21,8 +21,9 @@ MAX_GROUPS = 5
 QUERY = (
     (
         "group_by",
-        "What calls are added up by, several separated by commas: `endpoint`, `entity`, `user`, `day`, `tag:KEY` (of "
-        "the endpoint), `usage_context:KEY` (of the request); `endpoint` if not given.",
+        "What calls are added up by, several separated by commas: `endpoint`, `entity`, `user`, `group` (a call "
+        "counts for each group that its requester is in), `day`, `hour`, `minute`, `tag:KEY` (of the endpoint), "
+        "`usage_context:KEY` (of the request); `endpoint` if not given.",
     ),
     ("from", "Calls of this time or later: a day or time of ISO 8601, UTC where it names no zone."),
     ("to", "Calls before this time."),
@@ -49,7 +50,8 @@ class Sum(msgspec.Struct, frozen=True):
     """Calls of one group.  `group`: the values that it was grouped by, by name; null where a call has none.
 
     `errors`: calls that failed, before or within the answer; `cancelled`: those that the client gave up.
-    `estimated_calls`: those whose tokens are estimated.  Latencies are whole calls', in milliseconds.
+    `estimated_calls`: those whose tokens are estimated.  `cost_usd`: of the calls whose price is known; null: of none;
+    `unpriced_calls`: all others.  Latencies are whole calls', in milliseconds.
     """
 
     group: dict[str, str | None]
@@ -62,6 +64,8 @@ class Sum(msgspec.Struct, frozen=True):
     latency_ms_p50: float
     latency_ms_p95: float
     latency_ms_p99: float
+    cost_usd: float | None
+    unpriced_calls: int
 
 
 class Sums(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,13 +104,22 @@ def write_csv(groups: Sequence[str], sums: Sequence[Sum]) -> bytes:
     fields = [name for name in Sum.__struct_fields__ if name != "group"]
     writer.writerow([*groups, *fields])
     for each in sums:
-        writer.writerow([*(_cell(each.group[name]) for name in groups), *(getattr(each, name) for name in fields)])
+        writer.writerow(
+            [*(_cell(each.group[name]) for name in groups), *(_told(name, getattr(each, name)) for name in fields)]
+        )
     return out.getvalue().encode()
 
 
 def _cell(text: str | None) -> str:
     told = text or ""
     return f"'{told}" if told.startswith(("=", "+", "-", "@", "\t", "\r")) else told
+
+
+def _told(name: str, value: float | None) -> str:
+    """Costs without an exponent."""
+    if name == "cost_usd":
+        return "" if value is None else f"{value:.9f}"
+    return str(value)
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloche.domain.money import dollars
 from cloche.http.answers import json
 from cloche.http.context import Answer, Context, ControlRequest
 from cloche.http.route import Needs, Row
@@ -10,8 +11,8 @@ from cloche.wire import usage_report as wire
 
 
 def sums(context: Context, request: ControlRequest) -> Answer:
-    """Calls, errors, tokens and latencies by endpoint, entity, user, day, tag or usage context.  Administrators see all
-    calls, others those to endpoints that they manage, and their own."""
+    """Calls, errors, tokens, costs and latencies by endpoint, entity, user, group, time, tag or usage context.
+    Administrators see all calls, others those to endpoints that they manage, and their own."""
     asked = wire.read_query(request.query, request.headers.get("accept", ""))
     wanted = UsageFilter(
         since_ms=asked.since, until_ms=asked.until, endpoint=asked.endpoint, offset=asked.offset, limit=asked.limit
@@ -25,6 +26,7 @@ def sums(context: Context, request: ControlRequest) -> Answer:
 
 
 def _sum(found: UsageSum, groups: tuple[str, ...]) -> wire.Sum:
+    median, most, nearly_all = found.percentiles
     return wire.Sum(
         dict(zip(groups, found.group, strict=True)),
         found.calls,
@@ -33,7 +35,11 @@ def _sum(found: UsageSum, groups: tuple[str, ...]) -> wire.Sum:
         found.input_tokens,
         found.output_tokens,
         found.estimated_calls,
-        *found.percentiles,
+        median,
+        most,
+        nearly_all,
+        None if found.cost_nano_usd is None else dollars(found.cost_nano_usd),
+        found.unpriced_calls,
     )
 
 
