@@ -26,7 +26,7 @@ from cloche.gateway.coalescing import Flights
 from cloche.gateway.kept_answers import Kept, KeptAnswers
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.recording import Recorder
-from cloche.gateway.tracking import Ledger, row
+from cloche.gateway.tracking import Ledger
 from cloche.guardrails.guard import guards_of
 from cloche.snapshot import Grant
 
@@ -50,7 +50,7 @@ class Caching(World):
         self.govern(rules)
         self.cache = AnswerCache(home / "cache", self.snapshot)
         self.flights = Flights()
-        self.ledger = Ledger(self.snapshot)
+        self.ledger = Ledger(self.snapshot, "1")
         lasting = self.lasting._replace(cache=self.cache, flights=self.flights)
         record = Recorder(self.records.append, self.ledger)
         self.gateway = Gateway(self.snapshot, Admission(TOKEN_KEY), self._send, record, lasting)
@@ -373,7 +373,7 @@ def test_both_at_once(tmp_path: Path) -> None:
     world.last.answer(answer(11, 7))
     _, later = world.asked(temperature=0)
     assert (told(later), len(world.calls)) == ("hit", 1)
-    rows = [row(call, tracked, "1") for call, tracked in world.ledger.take(9)]
+    rows = world.ledger.take(9)
     assert [(each.outcome, each.input_token_count, each.estimated) for each in rows] == [
         ("ok", 11, False),
         ("coalesced", 0, False),

@@ -16,7 +16,6 @@ from cloche.gateway.payloads import Payloads, row
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.recording import Recorder
 from cloche.gateway.tracking import Ledger
-from cloche.gateway.tracking import row as usage_row
 from cloche.guardrails.guard import guards_of
 
 from .scripted import World
@@ -32,7 +31,7 @@ class Kept(World):
     def __init__(self, limit: int = LIMIT, **rules: Any) -> None:
         super().__init__()
         self.payloads = Payloads(limit)
-        self.ledger = Ledger(self.snapshot)
+        self.ledger = Ledger(self.snapshot, "1")
         recorder = Recorder(self.records.append, self.ledger, self.payloads)
         lasting = self.lasting._replace(payloads=self.payloads)
         self.gateway = Gateway(self.snapshot, self.gateway._admission, self._send, recorder, lasting)
@@ -43,9 +42,9 @@ class Kept(World):
 
     def rows(self) -> list[PayloadRow]:
         """What would be written."""
-        made = [row(*each, self.payloads.limit) for each in self.payloads.take(1000, 1 << 30)]
-        assert all(each is not None and each[0] == TableName("main", "logs", "all_payload") for each in made)
-        return [each[1] for each in made if each is not None]
+        taken = self.payloads.take(1000, 1 << 30)
+        assert all(each.table == TableName("main", "logs", "all_payload") for each in taken)
+        return [row(each, self.payloads.limit) for each in taken]
 
 
 def answer(text: str) -> bytes:
@@ -88,9 +87,8 @@ def test_a_stream_is_kept_as_its_answer() -> None:
     [made] = world.rows()
     assert json.loads(made.response or "")["choices"][0]["message"]["content"] == "ab"
     assert client.events[-1] == "[DONE]"
-    [(call, tracked)] = world.ledger.take(10)
-    assert tracked is call.logged
-    assert usage_row(call, tracked, "1").output_character_count == 2
+    [counted] = world.ledger.take(10)
+    assert counted.output_character_count == 2
 
 
 def test_errors_and_hung_up_calls_are_kept() -> None:
@@ -153,14 +151,14 @@ def test_what_is_too_large_is_told_of(streams: bool) -> None:
     assert (made.request, made.response) == (None, None)
     assert made.logging_error_codes == [REQUEST_TOO_LARGE, RESPONSE_TOO_LARGE]
     assert b"a" * LIMIT in client.body
-    [(call, tracked)] = world.ledger.take(10)
-    assert usage_row(call, tracked, "1").output_character_count == LIMIT + 1
+    [counted] = world.ledger.take(10)
+    assert counted.output_character_count == LIMIT + 1
 
 
 def test_what_waits_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls beyond the bound are lost and counted, whoever takes is hurried before, and what is taken makes room."""
-    monkeypatch.setattr(payloads_module, "MAX_WAITING", 20_000)
-    monkeypatch.setattr(payloads_module, "HURRY", 9_000)
+    monkeypatch.setattr(payloads_module, "MAX_WAITING", 10_000)
+    monkeypatch.setattr(payloads_module, "HURRY", 5_000)
     world = Kept()
     for number in range(6):
         assert world.payloads.due.is_set() == (number > 2)

@@ -86,7 +86,7 @@ def test_who_was_stopped_is_in_the_row() -> None:
 
 def test_the_ledger_has_bounds() -> None:
     """A call that ends when there is no room is lost and counted, and what is taken makes room."""
-    ledger = Ledger(SLOT)
+    ledger = Ledger(SLOT, "1")
     for _ in range(MAX_WAITING + 2):
         call = tracked_call()[0]
         ledger.note(call)

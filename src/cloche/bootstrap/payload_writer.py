@@ -57,10 +57,8 @@ class PayloadWriter:
         try:
             while taken := self._payloads.take(BATCH, BATCH_BYTES):
                 told: dict[TableName, list[PayloadRow]] = {}
-                for call, logged in taken:
-                    made = row(call, logged, self._payloads.limit)
-                    if made is not None:
-                        told.setdefault(made[0], []).append(made[1])
+                for ended in taken:
+                    told.setdefault(ended.table, []).append(row(ended, self._payloads.limit))
                 for table, rows in told.items():
                     self._keep(table, rows)
         except Exception:  # the edge of a background thread: one defect must not end the logging for good

@@ -88,7 +88,7 @@ class Serving:
         self.figures = HostFigures(self._counted)
         self.totals = HostTotals(self._slot)
         self._usages = Usages(store, self._slot.current)
-        self._ledger = Ledger(self._slot)
+        self._ledger = Ledger(self._slot, workspace_id(store.key))
         self._entities = Entities(plan.settings.workers)
         self.figures.circuits = self._entities.circuits
         self.publisher.published += (self._entities.keep_only, self.totals.keep_only)
@@ -125,7 +125,7 @@ class Serving:
         sweeping = asyncio.create_task(
             repeat(SWEEP_SECONDS, "forgetting kept answers", lambda: asyncio.to_thread(sweep))
         )
-        writer = UsageWriter(self._ledger, self._usages, self._store, UsageSpool(self._plan.settings.home / SPOOL))
+        writer = UsageWriter(self._ledger, self._usages, UsageSpool(self._plan.settings.home / SPOOL))
         payloads = Payloads(settings.payload_max_bytes)
         keeping = PayloadWriter(payloads, PayloadSpool(settings.home / PAYLOAD_SPOOL))
         self.totals.counters = lambda: {

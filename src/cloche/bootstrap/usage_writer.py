@@ -13,11 +13,10 @@ import threading
 import time
 from collections.abc import Sequence
 
-from cloche.control.usage import Usages, workspace_id
+from cloche.control.usage import Usages
 from cloche.domain.errors import Problem
 from cloche.domain.usage import CallUsage
-from cloche.gateway.tracking import Ledger, row
-from cloche.store.database import Store
+from cloche.gateway.tracking import Ledger
 from cloche.store.errors import StoreUnreachable
 from cloche.store.usage_spool import UsageSpool
 
@@ -38,10 +37,9 @@ log = logging.getLogger("cloche.usage")
 class UsageWriter:
     """One for each serving process, from `start` to `stop`.  `lost`: rows that could be kept nowhere."""
 
-    def __init__(self, ledger: Ledger, usages: Usages, store: Store, spool: UsageSpool) -> None:
+    def __init__(self, ledger: Ledger, usages: Usages, spool: UsageSpool) -> None:
         self._ledger = ledger
         self._usages = usages
-        self._store = store
         self._spool = spool
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
@@ -86,9 +84,8 @@ class UsageWriter:
                 self._away(problem)
 
     def _write_ended(self) -> None:
-        number = workspace_id(self._store.key)
         while taken := self._ledger.take(BATCH):
-            self._write([row(call, tracked, number) for call, tracked in taken])
+            self._write(taken)
 
     def _write(self, rows: Sequence[CallUsage]) -> None:
         if self._tries():

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from cloche.domain.money import Price, Rates, nanos
-from cloche.domain.payload import TableName, is_name
+from cloche.domain.payload import TableName, payload_table
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 """A number that JSON carries without loss."""
@@ -227,5 +227,4 @@ class AiGateway(Struct, omit_defaults=True, forbid_unknown_fields=True):
         if given is None or not given.enabled:
             return None
         prefix = given.table_name_prefix or endpoint
-        parts = (given.catalog_name or "", given.schema_name or "", prefix)
-        return TableName(parts[0], parts[1], f"{prefix}_payload") if all(map(is_name, parts)) else None
+        return payload_table(given.catalog_name or "", given.schema_name or "", prefix)

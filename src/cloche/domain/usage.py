@@ -14,12 +14,14 @@ from msgspec import Struct
 from cloche.domain.endpoint import Endpoint, ServedEntity, Version
 
 
-class CallUsage(Struct, frozen=True):
+class CallUsage(Struct, frozen=True, gc=False):
     """One call.  Times are Unix milliseconds.
 
     `status_code` 499: the client hung up before there was a status.  `served_entity_id` None: nobody was asked.
     `estimated`: the tokens are not the provider's count.  `cost_nano_usd`: billionths of a dollar; None: not known.
     What `hedge_…` tells is of an entity that was asked besides and stopped: an estimate of its prompt.
+    Thousands wait to be written, and none is part of a cycle: the garbage collector, which would look at each again
+    and again, does not see them.
     """
 
     account_id: str

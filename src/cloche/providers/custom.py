@@ -100,5 +100,4 @@ PROFILE = Profile(
         )
     ),
     page="custom",
-    title="Any OpenAI-shaped service",
 )

@@ -57,5 +57,4 @@ PROFILE = Profile(
         )
     ),
     page="databricks",
-    title="Databricks Model Serving",
 )

@@ -6,6 +6,7 @@ Must not know what a call is.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from cloche.domain.usage import CallUsage, EntityRow
+from cloche.store.bulk import add_new
 from cloche.store.tables import groups, identities, members
 from cloche.store.usage_tables import endpoint_usage, served_entities
 
@@ -94,7 +96,10 @@ class UsageTable:
 
     def add(self, calls: Sequence[CallUsage]) -> None:
         """Add calls.  One that is there already stays as it is."""
-        self._add(endpoint_usage, [_call(each) for each in calls])
+        if self._connection.dialect.name == "sqlite":
+            add_new(self._connection, endpoint_usage, [_values(each) for each in calls])
+        else:
+            self._add(endpoint_usage, [_call(each) for each in calls])
 
     def add_entities(self, entities: Sequence[EntityRow]) -> None:
         """Add served entities, in the same way."""
@@ -134,6 +139,17 @@ def _moment(unix_ms: int) -> datetime:
 
 def _call(call: CallUsage) -> dict[str, Any]:
     return msgspec.structs.asdict(call) | {"request_time": _moment(call.request_time)}
+
+
+_IN_ORDER = operator.attrgetter(*(column.name for column in endpoint_usage.columns))
+_AT_TIME = list(endpoint_usage.columns).index(endpoint_usage.c.request_time)
+
+
+def _values(call: CallUsage) -> list[Any]:
+    """In the order of the columns."""
+    values = list(_IN_ORDER(call))
+    values[_AT_TIME] = _moment(values[_AT_TIME])
+    return values
 
 
 def _entity(entity: EntityRow) -> dict[str, Any]:
