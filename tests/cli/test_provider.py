@@ -144,6 +144,29 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             yield live
 
 
+def test_the_api_tells_what_the_command_shows(server: Live, run: Run) -> None:
+    """Forms have a title, the settings object and its fields, with what is secret, needed or one of few words; what the
+    command shows is the same."""
+    told = {each["name"]: each for each in server.request("GET", "/api/2.0/providers").json()["providers"]}
+    assert told.keys() == PROVIDERS.keys()
+    assert (told["amazon-bedrock"]["title"], told["amazon-bedrock"]["group"]) == (
+        "Amazon Bedrock",
+        "amazon_bedrock_config",
+    )
+    fields = {name: {field["name"]: field for field in form["fields"]} for name, form in told.items()}
+    assert fields["anthropic"]["anthropic_api_key"]["label"] == "API key"
+    kind = fields["openai"]["openai_api_type"]
+    assert (kind["choices"], kind["required"]) == (["openai", "azure", "azuread"], False)
+    assert fields["openai"]["microsoft_entra_tenant_id"]["required_for"] == ["azuread"]
+    assert fields["amazon-bedrock"]["uc_service_credential_name"]["refused"]
+    assert "shut down" in told["palm"]["deprecated_reason"]
+    assert (told["palm"]["tasks"], told["mistral"]["tasks"]) == ([], ["llm/v1/chat"])
+    shown = data(run("provider", "show", "openai", "--json"))["settings"]
+    assert [(each["name"], each["secret"], each["meaning"]) for each in shown] == [
+        (each["name"], each["secret"], each["help"]) for each in told["openai"]["fields"]
+    ]
+
+
 def probe(server: Live, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command."""
     environ = server.environ | {"CLOCHE_URL": server.url, "CLOCHE_TOKEN": TOKEN, "PYTHONWARNINGS": "error"}

@@ -13,11 +13,9 @@ from cloche.cli import exits, output
 from cloche.cli.client import Server, endpoint_path
 from cloche.cli.exits import Failure
 from cloche.cli.options import Json, talks_to_server
-from cloche.domain.endpoint import ExternalModel
 from cloche.providers import mapping
-from cloche.providers.base import InvalidSettings
-from cloche.providers.catalogue import PROVIDERS, ProviderKind
-from cloche.providers.profile import settings_of
+from cloche.providers.catalogue import PROVIDERS
+from cloche.providers.forms import Form, FormField, form, forms
 
 _TASK = "llm/v1/"
 
@@ -38,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 def list_providers(json: Json = False) -> None:
     """List the providers with what their models do and the credentials that they take."""
-    told = [_brief(name, kind) for name, kind in PROVIDERS.items()]
+    told = [_brief(each) for each in forms()]
     if json:
         output.data({"providers": told})
         return
@@ -56,13 +54,13 @@ def show(
         near = " or ".join(each for each, other in PROVIDERS.items() if word in each or word in other.known_as)
         meant = f"did you mean {near}?" if near else "see `cloche provider list`"
         raise Failure(f"there is no provider '{name}': {meant}", exits.NOT_FOUND)
-    told = _whole(name, kind)
+    described = form(name)
+    told = _whole(described)
     if json:
         output.data(told)
         return
-    obstacle = _obstacle(name, kind)
-    if obstacle:
-        output.line(f"No model of {name} can be declared: {obstacle}")
+    if described.deprecated_reason:
+        output.line(f"No model of {name} can be declared: {described.deprecated_reason}")
         return
     output.line(f"{name}: {', '.join(told['tasks'])}; see {told['page']}")
     output.line(f"\nSettings, in {kind.group}:")
@@ -99,26 +97,21 @@ def probe(
         raise Failure(f"{len(failed)} of {len(probes)} do not answer: {', '.join(failed)}")
 
 
-def _brief(name: str, kind: ProviderKind) -> dict[str, Any]:
+def _brief(told: Form) -> dict[str, Any]:
     return {
-        "name": name,
-        "tasks": [task.removeprefix(_TASK) for task in kind.tasks if kind.profile.examples],
-        "credentials": [setting.name for setting in settings_of(kind.profile.settings) if setting.secret],
-        "page": f"docs/providers/{kind.profile.page}.md",
+        "name": told.name,
+        "tasks": [task.removeprefix(_TASK) for task in told.tasks],
+        "credentials": [field.name for field in told.fields if field.secret],
+        "page": told.page,
     }
 
 
-def _whole(name: str, kind: ProviderKind) -> dict[str, Any]:
-    examples = kind.profile.examples
-    return _brief(name, kind) | {
+def _whole(told: Form) -> dict[str, Any]:
+    examples = PROVIDERS[told.name].profile.examples
+    return _brief(told) | {
         "settings": [
-            {
-                "name": setting.name,
-                "needed": mapping.needed(setting.name, examples),
-                "secret": setting.secret,
-                "meaning": _plain(setting.meaning),
-            }
-            for setting in settings_of(kind.profile.settings)
+            {"name": field.name, "needed": _needed(field), "secret": field.secret, "meaning": field.help}
+            for field in told.fields
         ],
         "fields": [
             {"field": _plain(field), "models": {label: each._asdict() for label, each in outcomes.items()}}
@@ -129,15 +122,10 @@ def _whole(name: str, kind: ProviderKind) -> dict[str, Any]:
     }
 
 
-def _obstacle(name: str, kind: ProviderKind) -> str:
-    """Why there can be no model of it, where a provider has no example of one."""
-    if kind.profile.examples:
-        return ""
-    try:
-        kind.bind(ExternalModel("model", name, kind.tasks[0]))
-    except InvalidSettings as error:
-        return "; ".join(what for _, what in error.problems)
-    return ""
+def _needed(field: FormField) -> str:
+    if field.required:
+        return "yes"
+    return f"for {', '.join(field.required_for)}" if field.required_for else ""
 
 
 def _plain(words: str) -> str:

@@ -47,4 +47,5 @@ PROFILE = Profile(
     Ai21LabsConfig,
     examples(ExternalModel("jamba-large", "ai21labs", CHAT_TASK, {"ai21labs_api_key_plaintext": "x"})),
     page="ai21labs",
+    title="AI21 Labs",
 )

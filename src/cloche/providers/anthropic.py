@@ -100,4 +100,5 @@ PROFILE = Profile(
         ExternalModel("claude-haiku-4-5", "anthropic", CHAT_TASK, {"anthropic_api_key_plaintext": "x"}),
     ),
     page="anthropic",
+    title="Anthropic",
 )

@@ -22,7 +22,7 @@ from cloche.providers.base import Embedder, Foreign, InvalidSettings
 from cloche.providers.bedrock_converse import Converse
 from cloche.providers.bedrock_invoke import Door
 from cloche.providers.bedrock_models import MAKERS, traits
-from cloche.providers.profile import Profile, examples
+from cloche.providers.profile import Profile, examples, one_of, refused
 from cloche.providers.settings_reading import Faults, absent, base_url, credential, required
 
 GROUP = "amazon_bedrock_config"
@@ -43,7 +43,7 @@ class BedrockConfig(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     aws_region: Annotated[str, Meta(description="the region, like `us-east-1`")] = ""
-    bedrock_provider: Annotated[str, Meta(description="who made the model, in any case of letters")] = ""
+    bedrock_provider: Annotated[str, one_of(MAKERS, "who made the model, in any case of letters")] = ""
     aws_access_key_id: str | None = None
     aws_access_key_id_plaintext: str | None = None
     aws_secret_access_key: str | None = None
@@ -53,15 +53,11 @@ class BedrockConfig(msgspec.Struct, forbid_unknown_fields=True):
     instance_profile_arn: Annotated[
         str | None, Meta(description="in place of keys: the host's own keys, or a role that is assumed with them")
     ] = None
-    uc_service_credential_name: Annotated[
-        str | None, Meta(description="refused: Unity Catalog is no part of cloche")
-    ] = None
+    uc_service_credential_name: Annotated[str | None, refused("refused: Unity Catalog is no part of cloche")] = None
     aws_api_base: Annotated[
         str | None, Meta(description="another base URL than the region's `bedrock-runtime` service; cloche's own")
     ] = None
-    bedrock_api_type: Annotated[str, Meta(description="the API that chat goes by, or `invoke`; cloche's own")] = (
-        "converse"
-    )
+    bedrock_api_type: Annotated[str, one_of(_APIS, "the API that chat goes by, or `invoke`; cloche's own")] = "converse"
 
 
 def bind(model: ExternalModel) -> Foreign | Embedder:
@@ -153,4 +149,5 @@ PROFILE = Profile(
         _example("ai21.jamba-1-5-large-v1:0", "ai21labs"),
     ),
     page="bedrock",
+    title="Amazon Bedrock",
 )

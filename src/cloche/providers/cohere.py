@@ -113,4 +113,5 @@ PROFILE = Profile(
     CohereConfig,
     examples(ExternalModel("command-a-reasoning-08-2025", "cohere", CHAT_TASK, {"cohere_api_key_plaintext": "x"})),
     page="cohere",
+    title="Cohere",
 )

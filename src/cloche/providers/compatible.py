@@ -36,12 +36,14 @@ _OLD_BOUND = MappingProxyType({"max_completion_tokens": "max_tokens"})
 class Service(NamedTuple):
     """One service.
 
-    `base`: where it is unless the settings say otherwise; empty: they must.  `keyless`: a key is not needed.
-    `renamed`: the API's name of a field to the service's own.  `refused`: fields that it answers with an error.
-    `developer`: whether it knows the role; else such messages go as the system's, which is what the role means.
+    `title`: as people write it.  `base`: where it is unless the settings say otherwise; empty: they must.
+    `keyless`: a key is not needed.  `renamed`: the API's name of a field to the service's own.  `refused`: fields that
+    it answers with an error.  `developer`: whether it knows the role; else such messages go as the system's, which is
+    what the role means.
     `asks_usage`: whether `stream_options` may be sent.  `finishes`: its own finish reasons; None: the answer failed.
     """
 
+    title: str
     base: str
     keyless: bool = False
     renamed: Mapping[str, str] = NO_RENAMES
@@ -55,6 +57,7 @@ SERVICES = MappingProxyType(
     {
         # Forbids every field that it does not know, with 422.  Usage comes with the last event, asked for or not.
         "mistral": Service(
+            "Mistral AI",
             "https://api.mistral.ai/v1",
             renamed=MappingProxyType({**_OLD_BOUND, "seed": "random_seed"}),
             refused=frozenset(
@@ -69,36 +72,39 @@ SERVICES = MappingProxyType(
             finishes=MappingProxyType({"model_length": "length", "error": None}),
         ),
         "groq": Service(
-            "https://api.groq.com/openai/v1", refused=frozenset(("logit_bias", "logprobs", "top_logprobs"))
+            "Groq", "https://api.groq.com/openai/v1", refused=frozenset(("logit_bias", "logprobs", "top_logprobs"))
         ),
         "together": Service(
-            "https://api.together.xyz/v1", renamed=_OLD_BOUND, finishes=MappingProxyType({"eos": "stop"})
+            "Together AI", "https://api.together.xyz/v1", renamed=_OLD_BOUND, finishes=MappingProxyType({"eos": "stop"})
         ),
-        "fireworks": Service("https://api.fireworks.ai/inference/v1"),
+        "fireworks": Service("Fireworks AI", "https://api.fireworks.ai/inference/v1"),
         # An answer that lacks resources breaks off in the middle: "length" is the API's word for one that is not whole.
         "deepseek": Service(
+            "DeepSeek",
             "https://api.deepseek.com",
             renamed=_OLD_BOUND,
             developer=False,
             finishes=MappingProxyType({"insufficient_system_resource": "length"}),
         ),
-        "xai": Service("https://api.x.ai/v1"),
-        "openrouter": Service("https://openrouter.ai/api/v1", finishes=MappingProxyType({"error": None})),
-        "perplexity": Service("https://api.perplexity.ai", renamed=_OLD_BOUND, developer=False),
+        "xai": Service("xAI", "https://api.x.ai/v1"),
+        "openrouter": Service("OpenRouter", "https://openrouter.ai/api/v1", finishes=MappingProxyType({"error": None})),
+        "perplexity": Service("Perplexity", "https://api.perplexity.ai", renamed=_OLD_BOUND, developer=False),
         "cerebras": Service(
+            "Cerebras",
             "https://api.cerebras.ai/v1",
             refused=frozenset(("frequency_penalty", "presence_penalty", "logit_bias")),
             developer=False,
         ),
         "huggingface": Service(
+            "Hugging Face",
             "https://router.huggingface.co/v1",
             renamed=_OLD_BOUND,
             finishes=MappingProxyType({"eos_token": "stop", "stop_sequence": "stop"}),
         ),
-        "ollama": Service("http://127.0.0.1:11434/v1", keyless=True, renamed=_OLD_BOUND),
-        "vllm": Service("http://127.0.0.1:8000/v1", keyless=True),
+        "ollama": Service("Ollama", "http://127.0.0.1:11434/v1", keyless=True, renamed=_OLD_BOUND),
+        "vllm": Service("vLLM", "http://127.0.0.1:8000/v1", keyless=True),
         # No default: its own, port 8080, is cloche's, too.
-        "llama-cpp": Service("", keyless=True),
+        "llama-cpp": Service("llama.cpp", "", keyless=True),
     }
 )
 
@@ -192,7 +198,8 @@ def profile(name: str) -> Profile:
     prefix, service = _prefix(name), SERVICES[name]
     base = {} if service.base else {f"{prefix}_api_base": "http://127.0.0.1:8080/v1"}
     key = {} if service.keyless else {f"{prefix}_api_key_plaintext": "x"}
-    return Profile(_config(name), {name: ExternalModel("a-model", name, CHAT_TASK, base | key)}, page="openai-shaped")
+    example = ExternalModel("a-model", name, CHAT_TASK, base | key)
+    return Profile(_config(name), {name: example}, page="openai-shaped", title=service.title)
 
 
 def bind(model: ExternalModel) -> OpenAIShaped:
@@ -213,7 +220,7 @@ def bind(model: ExternalModel) -> OpenAIShaped:
     found.settle()
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
     site = Site(name, origin, render_head(origin, f"{path}/chat/completions", headers))
-    plain = Service(service.base, service.keyless)
+    plain = Service(service.title, service.base, service.keyless)
     if service == plain:
         return OpenAIShaped(model.name, site)
     return Adapted(model.name, service, site)

@@ -100,4 +100,5 @@ PROFILE = Profile(
         )
     ),
     page="custom",
+    title="Any OpenAI-shaped service",
 )

@@ -57,4 +57,5 @@ PROFILE = Profile(
         )
     ),
     page="databricks",
+    title="Databricks Model Serving",
 )

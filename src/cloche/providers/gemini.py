@@ -168,4 +168,5 @@ PROFILE = Profile(
         ExternalModel("gemini-2.5-flash", "gemini", CHAT_TASK, {"gemini_api_key_plaintext": "x"}),
     ),
     page="gemini",
+    title="Google Gemini API",
 )

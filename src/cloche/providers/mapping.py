@@ -249,10 +249,15 @@ def finishes(examples: Mapping[str, ExternalModel]) -> dict[str, FinishReason | 
 def needed(name: str, examples: Mapping[str, ExternalModel]) -> str:
     """Whether the examples can be bound without a setting, in whichever form it is given: `yes`, `for` and the labels
     of those that cannot, or nothing."""
-    found = [label for label, model in examples.items() if _needs(model, name)]
+    found = needing(name, examples)
     if len(found) == len(examples):
         return "yes" if found else ""
     return f"for {', '.join(found)}" if found else ""
+
+
+def needing(name: str, examples: Mapping[str, ExternalModel]) -> list[str]:
+    """The labels of the examples that cannot be bound without a setting."""
+    return [label for label, model in examples.items() if _needs(model, name)]
 
 
 def _needs(model: ExternalModel, name: str) -> bool:

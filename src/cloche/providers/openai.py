@@ -19,7 +19,7 @@ from cloche.providers.bearer import Bearer
 from cloche.providers.entra_tokens import DEFAULT_AUTHORITY, ClientCredentials, entra_server
 from cloche.providers.openai_shaped import OpenAIShaped
 from cloche.providers.openai_texts import OpenAICompleter, OpenAIEmbedder, for_task
-from cloche.providers.profile import Profile
+from cloche.providers.profile import Profile, one_of
 from cloche.providers.settings_reading import Faults, absent, base_url, credential, required
 from cloche.providers.site import Site
 
@@ -32,7 +32,7 @@ class OpenAIConfig(msgspec.Struct, forbid_unknown_fields=True):
     openai_api_base: Annotated[
         str | None, Meta(description="another base URL than `https://api.openai.com/v1`; on Azure the resource's")
     ] = None
-    openai_api_type: Annotated[str | None, Meta(description="`openai`, which is the default, `azure` or `azuread`")] = (
+    openai_api_type: Annotated[str | None, one_of(_TYPES, "`openai`, which is the default, `azure` or `azuread`")] = (
         None
     )
     openai_api_version: Annotated[str | None, Meta(description="of Azure: a version of the interface, by its date")] = (
@@ -52,8 +52,8 @@ class OpenAIConfig(msgspec.Struct, forbid_unknown_fields=True):
 
 
 GROUP = "openai_config"
-
 _TYPES = ("openai", "azure", "azuread")
+
 _ENTRA = ("microsoft_entra_tenant_id", "microsoft_entra_client_id")
 _ENTRA_OTHERS = (
     "microsoft_entra_client_secret",
@@ -164,4 +164,5 @@ PROFILE = Profile(
         }
     ),
     page="openai",
+    title="OpenAI and Azure OpenAI",
 )

@@ -24,4 +24,4 @@ def bind(model: ExternalModel) -> NoReturn:
     )
 
 
-PROFILE = Profile(PalmConfig, examples(), page="vertex")
+PROFILE = Profile(PalmConfig, examples(), page="vertex", title="Google PaLM")

@@ -5,9 +5,9 @@ It stands in the provider's file, beside the settings that it tells of.  Must no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -15,14 +15,18 @@ from cloche.domain.endpoint import ExternalModel
 
 _PLAINTEXT = "_plaintext"
 
+Told = TypeVar("Told")
+
 
 class Profile(NamedTuple):
     """`settings`: the type of its settings object.  `examples`: models that can be bound, by a word for each; what is
-    told of requests is found out by asking them.  `page`: the name of its page of the documents."""
+    told of requests is found out by asking them.  `page`: the name of its page of the documents.  `title`: the
+    provider as people write it."""
 
     settings: type[msgspec.Struct]
     examples: Mapping[str, ExternalModel]
     page: str
+    title: str
 
 
 def examples(*models: ExternalModel) -> Mapping[str, ExternalModel]:
@@ -31,11 +35,24 @@ def examples(*models: ExternalModel) -> Mapping[str, ExternalModel]:
 
 
 class Setting(NamedTuple):
-    """A field of a settings object.  `secret`: it may also be given in plain text, as `NAME_plaintext`."""
+    """A field of a settings object.  `secret`: it may also be given in plain text, as `NAME_plaintext`.  `choices`: the
+    words that it may be, where it is one of few.  `refused`: it is known, and must not be given."""
 
     name: str
     secret: bool
     meaning: str
+    choices: tuple[str, ...] = ()
+    refused: bool = False
+
+
+def one_of(words: Iterable[str], meaning: str) -> msgspec.Meta:
+    """The annotation of a field that is one of a few words."""
+    return msgspec.Meta(description=meaning, extra_json_schema={"enum": list(words)})
+
+
+def refused(meaning: str) -> msgspec.Meta:
+    """The annotation of a field that is known and must not be given."""
+    return msgspec.Meta(description=meaning, extra_json_schema={"not": {}})
 
 
 def settings_of(kind: type[msgspec.Struct], path: str = "") -> Iterator[Setting]:
@@ -47,21 +64,23 @@ def settings_of(kind: type[msgspec.Struct], path: str = "") -> Iterator[Setting]
             continue
         secret = field.name + _PLAINTEXT in names
         told = [
-            _description(field.type),
+            _meta(field.type, lambda meta: meta.description) or "",
             f"default `{field.default}`" if isinstance(field.default, str) and field.default else "",
             f"a credential, `{{{{secrets/SCOPE/KEY}}}}`; in plain text as `{field.name}{_PLAINTEXT}`" if secret else "",
         ]
-        yield Setting(path + field.name, secret, "; ".join(filter(None, told)))
+        schema = _meta(field.type, lambda meta: meta.extra_json_schema) or {}
+        choices = tuple(schema.get("enum", ()))
+        yield Setting(path + field.name, secret, "; ".join(filter(None, told)), choices, "not" in schema)
         inner = _object(field.type)
         if inner is not None:
             yield from settings_of(inner, f"{path}{field.name}.")
 
 
-def _description(kind: Any) -> str:
+def _meta(kind: Any, of: Callable[[msgspec.Meta], Told | None]) -> Told | None:
     """What the annotation of a type, or of one of its members, says."""
     if get_origin(kind) is Annotated:
-        return next((each.description or "" for each in get_args(kind)[1:] if isinstance(each, msgspec.Meta)), "")
-    return next((told for each in get_args(kind) if (told := _description(each))), "")
+        return next((of(each) for each in get_args(kind)[1:] if isinstance(each, msgspec.Meta)), None)
+    return next((told for each in get_args(kind) if (told := _meta(each, of))), None)
 
 
 def _object(kind: Any) -> type[msgspec.Struct] | None:

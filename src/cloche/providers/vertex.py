@@ -101,4 +101,5 @@ PROFILE = Profile(
         ExternalModel("meta/llama-3.3-70b-instruct-maas", "google-cloud-vertex-ai", CHAT_TASK, _EXAMPLE),
     ),
     page="vertex",
+    title="Google Cloud Vertex AI",
 )
