@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from cloche.engine.catalogue import Catalogue, Model
 
 from .live import ENDPOINT, MODEL, TOKEN, Live, in_front, playing
 from .provider import Provider
+from .strangers import Stranger
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +74,21 @@ def short_path() -> Iterator[Path]:
     """A folder whose path is short enough for the sockets of engines to be in a home below it."""
     with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def watched(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server of two workers in front of the scripted provider, whose endpoints track their usage."""
+    folder = tmp_path_factory.mktemp("watched")
+    tracked = {"usage_tracking_config": {"enabled": True}}
+    config = folder / "endpoints.json"
+    config.write_text(json.dumps([each | {"ai_gateway": tracked} for each in provider.endpoints()]))
+    running = Live(folder, "--config", str(config), "--no-default-endpoint", "--workers", "2")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def stranger(watched: Live) -> Stranger:
+    """A user of that server who has no level on anything yet."""
+    return Stranger.of(watched)

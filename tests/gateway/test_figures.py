@@ -12,6 +12,7 @@ from cloche.gateway.totals import HostTotals
 from cloche.snapshot import CompiledEndpoint, Slot, Snapshot
 from cloche.telemetry import CallRecord
 from cloche.wire.metrics import BUCKETS, Minute, Usage, render
+from cloche.wire.series import series
 
 
 class Clock:
@@ -38,7 +39,7 @@ def clock() -> Clock:
 @pytest.fixture
 def figures(clock: Clock) -> Figures:
     """Figures of two endpoints."""
-    return Figures(Slot(Snapshot(1, {name: endpoint(name) for name in ("one", "two")}, {})), clock)
+    return Figures(Slot(Snapshot(1, {name: endpoint(name) for name in ("one", "two")}, {})), clock, clock)
 
 
 def ended(name: str | None = "one", status: int = 200, milliseconds: float = 7.0) -> CallRecord:
@@ -104,6 +105,73 @@ def test_a_host_adds_up_its_processes(figures: Figures) -> None:
     assert (sum(one.latency), one.server_errors, one.running) == (35, 1, 4)
     assert host.of("id-two").client_errors == 2
     assert host.of("id-three") == Minute()
+
+
+def counts(host: HostFigures, name: str) -> list[int]:
+    """The calls of an endpoint's last hour, minute by minute."""
+    minutes = host.hour_of(name)
+    assert [each.minute for each in minutes] == list(range(minutes[0].minute, minutes[0].minute + 60))
+    return [each.calls for each in minutes]
+
+
+def test_an_hour_has_every_call_in_its_minute(figures: Figures, clock: Clock) -> None:
+    """Of one call each ten seconds over two hours the last sixty minutes are told, the one under way as far as it
+    is."""
+    clock.now = 6000.0
+    for number in range(725):
+        figures.note(ended(status=500 if number % 6 == 0 else 429 if number % 6 == 1 else 200))
+        clock.now += 10
+    host = HostFigures(figures)
+    assert counts(host, "id-one") == [6] * 59 + [5]
+    assert host.calls_of("id-one") == 59 * 6 + 5
+    assert {(each.client_errors, each.server_errors) for each in host.hour_of("id-one")} == {(1, 1)}
+    clock.now += 1800
+    assert counts(host, "id-one") == [6] * 29 + [5] + [0] * 30
+    clock.now += 3600
+    assert counts(host, "id-one") == [0] * 60
+
+
+def test_every_call_is_news_once(figures: Figures, clock: Clock) -> None:
+    """What one process tells another of its hour, second by second, is every call, once and in its minute."""
+    there = HostFigures(Figures(Slot(Snapshot(0, {}, {})), clock, clock))
+    clock.now = 6000.0
+    for number in range(900):
+        if number % 7 != 0:
+            figures.note(ended("one" if number % 2 else "two"))
+        there.hour_elsewhere.add_all(figures.news())
+        clock.now += 1
+    for _ in range(5):
+        clock.now += 1
+        there.hour_elsewhere.add_all(figures.news())
+    here = HostFigures(figures)
+    assert sum(counts(here, "id-one")) + sum(counts(here, "id-two")) == 900 - 129
+    for name in ("id-one", "id-two"):
+        assert counts(there, name) == counts(here, name)
+
+
+def test_an_hour_is_forgotten_with_its_endpoint(figures: Figures, clock: Clock) -> None:
+    """An endpoint that is gone leaves nothing behind, here and of elsewhere."""
+    host = HostFigures(figures)
+    for _ in range(200):
+        figures.note(ended())
+        clock.now += 5
+    host.hour_elsewhere.add_all({"id-one": figures.hour("id-one")})
+    host.keep_only(Snapshot(2, {"two": endpoint("two")}, {}))
+    assert (figures.hour("id-one"), host.hour_elsewhere.all()) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("durations", "median", "high"),
+    [((), None, None), ((7,), 7.5, 9.75), ((1, 1, 1, 400), 3.333, 450.0), ((700_000,), 600_000.0, 600_000.0)],
+)
+def test_percentiles_are_estimated_within_their_bucket(
+    figures: Figures, durations: tuple[int, ...], median: float | None, high: float | None
+) -> None:
+    """Percentiles lie in the bucket where they are, and there are none without calls."""
+    for duration in durations:
+        figures.note(ended(milliseconds=duration))
+    [told] = series(HostFigures(figures).hour_of("id-one")[-1:]).minutes
+    assert (told.latency_ms_p50, told.latency_ms_p95) == (median, high)
 
 
 def test_the_text_is_what_a_scraper_reads() -> None:

@@ -16,12 +16,13 @@ from cloche.domain.errors import LimitExceeded, NotReady, Problem
 from cloche.gateway.remote_model import EngineNews
 from cloche.wire.exposition import Totals
 from cloche.wire.metrics import Minute, Usage
+from cloche.wire.series import PastMinute
 
 _LINE_LIMIT = 64 * 1024 * 1024
 """Bytes.  The longest lines bear the figures of all endpoints, about 150 bytes for each that is called."""
 
 _MAX_WAITING = 1024 * 1024
-"""Bytes that may wait for a process that does not read, before what will be said again soon is left out."""
+"""Bytes that may wait for a process that does not read, before what can be said later is left for then."""
 
 
 class Engines(msgspec.Struct, tag=True):
@@ -52,11 +53,12 @@ class Refused(msgspec.Struct, tag=True):
 
 class Elsewhere(msgspec.Struct, tag=True):
     """To a worker, every second: the figures and totals of all other workers together, and what cloche takes of
-    this host."""
+    this host.  `hour`: what came to their last hour since it was told of that, by endpoint id."""
 
     minutes: dict[str, Minute]
     usage: Usage | None
     totals: Totals
+    hour: dict[str, list[PastMinute]]
 
 
 class Said(msgspec.Struct, tag=True):
@@ -104,10 +106,12 @@ class AskLog(msgspec.Struct, tag=True):
 
 
 class Counted(msgspec.Struct, tag=True):
-    """To the host, every second, also as a sign of life: this worker's figures, by endpoint id, and totals."""
+    """To the host, every second, also as a sign of life: this worker's figures, by endpoint id, and totals.  `hour`:
+    what came to its last hour since it told of that."""
 
     minutes: dict[str, Minute]
     totals: Totals
+    hour: dict[str, list[PastMinute]]
 
 
 ToWorker = Engines | Turn | Refused | Elsewhere | Said
@@ -134,10 +138,10 @@ class Line:
         if not self._writer.is_closing():
             self._writer.write(_encode(message) + b"\n")
 
-    def send_again(self, message: ToWorker | ToHost) -> None:
-        """As `send`, for what will be said again soon: left out when the other side does not read."""
-        if self._writer.transport.get_write_buffer_size() < _MAX_WAITING:
-            self.send(message)
+    @property
+    def has_room(self) -> bool:
+        """Whether to say now what can be said later: not while the other side does not read."""
+        return self._writer.transport.get_write_buffer_size() < _MAX_WAITING
 
     async def to_worker(self) -> AsyncIterator[ToWorker]:
         """What the host says, until it is gone."""

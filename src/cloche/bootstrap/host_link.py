@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 
@@ -31,8 +31,6 @@ from cloche.domain.outbound import Timeouts
 from cloche.gateway.figures import HostFigures
 from cloche.gateway.remote_model import RemoteModels
 from cloche.gateway.totals import HostTotals
-from cloche.wire.exposition import Totals
-from cloche.wire.metrics import Minute
 
 FIGURES_SECONDS = 1.0
 _LOG_SECONDS = 5.0
@@ -83,10 +81,11 @@ class HostLink:
         """A revision is in force here.  From any thread."""
         self._loop.call_soon_threadsafe(self._line.send, Published(revision))
 
-    async def tell_figures(self, minutes: Callable[[], Mapping[str, Minute]], totals: Callable[[], Totals]) -> None:
+    async def tell_figures(self, figures: HostFigures, totals: HostTotals) -> None:
         """Tell the host every second what happened here, for ever."""
         while True:
-            self._line.send_again(Counted(dict(minutes()), totals()))
+            if self._line.has_room:
+                self._line.send(Counted(figures.own(), totals.own(), figures.news()))
             await asyncio.sleep(FIGURES_SECONDS)
 
     # ---------------------------------------------------------------- from the host
@@ -103,8 +102,9 @@ class HostLink:
                     if self.models.tell(news):
                         on_models_changed()
                     self.told.set()
-                case Elsewhere(minutes, usage, elsewhere):
+                case Elsewhere(minutes, usage, elsewhere, hour):
                     figures.elsewhere, figures.usage, totals.elsewhere = minutes, usage, elsewhere
+                    figures.hour_elsewhere.add_all(hour)
                 case Said(number, text):
                     asked = self._logs.pop(number, None)
                     if asked is not None:

@@ -91,7 +91,7 @@ class Serving:
         self._ledger = Ledger(self._slot, workspace_id(store.key))
         self._entities = Entities(plan.settings.workers)
         self.figures.circuits = self._entities.circuits
-        self.publisher.published += (self._entities.keep_only, self.totals.keep_only)
+        self.publisher.published += (self._entities.keep_only, self.totals.keep_only, self.figures.keep_only)
 
     @contextlib.asynccontextmanager
     async def following(self, keep: Callable[[State], None] | None = None) -> AsyncIterator[None]:

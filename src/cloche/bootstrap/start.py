@@ -111,6 +111,8 @@ async def _with_workers(plan: Plan, store: Store, listener: socket.socket) -> No
     keys = Handover(settings, master_keys(settings), store.sealed_token_key)
     workers = Workers(settings.workers, keys, listener, EngineNewsRoom(engines, models, names))
 
+    host.publisher.published.append(workers.hour.keep_only)
+
     async def announce() -> None:
         first_token = await _admin_token(plan, host)
         await workers.follow_up(host.publisher.current().revision)

@@ -64,7 +64,7 @@ async def _serve(plan: Plan, store: Store, listener: socket.socket, channel: soc
     serving.publisher.published.append(lambda snapshot: link.published(snapshot.revision))
     listening = asyncio.create_task(link.listen(serving.figures, serving.totals, recompile))
     listening.add_done_callback(_end)
-    telling = asyncio.create_task(link.tell_figures(serving.figures.own, serving.totals.own))
+    telling = asyncio.create_task(link.tell_figures(serving.figures, serving.totals))
     try:
         await link.told.wait()
         await asyncio.to_thread(come_up, serving.publisher, plan.settings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
@@ -24,8 +25,10 @@ from cloche.bootstrap.repeating import repeat
 from cloche.bootstrap.usage import MEASURE_SECONDS, UsageMeter
 from cloche.domain.errors import OurFault
 from cloche.gateway.figures import together
+from cloche.gateway.hour import Hour
 from cloche.wire.exposition import Totals, all_together
 from cloche.wire.metrics import Minute, Usage
+from cloche.wire.series import PastMinute
 
 NEWS_SECONDS = 0.1
 """How late workers hear that an engine has gone or come."""
@@ -48,7 +51,10 @@ class WorkerFailed(OurFault):
 
 
 class Worker:
-    """One process.  `minutes`, `totals`: its figures, and `revision`: what is in force in it, as it last told them."""
+    """One process.  `minutes`, `totals`: its figures, and `revision`: what is in force in it, as it last told them.
+
+    `on_hour` takes what it tells of its last hour; `owed`: what it is to be told of the others'.
+    """
 
     def __init__(self, process: Process, line: Line, room: EngineNewsRoom) -> None:
         self.pid = process.pid
@@ -57,6 +63,8 @@ class Worker:
         self.minutes: Mapping[str, Minute] = {}
         self.totals = Totals()
         self.revision = 0
+        self.on_hour: Callable[[Mapping[str, list[PastMinute]]], None] = lambda told: None
+        self.owed: dict[str, list[PastMinute]] = {}
         self._process = process
         self._heard_at = time.monotonic()
 
@@ -108,8 +116,9 @@ class Worker:
     def _take(self, message: ToHost, started: asyncio.Future[None]) -> None:
         self._heard_at = time.monotonic()
         match message:
-            case Counted(minutes, totals):
+            case Counted(minutes, totals, hour):
                 self.minutes, self.totals = minutes, totals
+                self.on_hour(hour)
             case Published(revision):
                 self.revision = revision
             case Accepting():
@@ -120,7 +129,8 @@ class Worker:
 
 
 class Workers:
-    """`count` workers on a listening socket, which this closes when it has served."""
+    """`count` workers on a listening socket, which this closes when it has served.  `hour`: the calls of all of them,
+    also of those that are gone."""
 
     def __init__(self, count: int, handover: Handover, listener: socket.socket, room: EngineNewsRoom) -> None:
         self._count = count
@@ -130,6 +140,7 @@ class Workers:
         self._living: set[Worker] = set()
         self._meter = UsageMeter()
         self._usage: Usage | None = None
+        self.hour = Hour()
         self._ended = Totals()  # what workers have counted that are gone
         self._stopping = asyncio.Event()
         self._signals = 0
@@ -202,6 +213,8 @@ class Workers:
             worker = await Worker.start(self._handover, self._listener, self._room)
         except OSError as error:
             return f"could not be started ({error})"
+        worker.on_hour = functools.partial(self._spread, worker)
+        worker.owed = self.hour.all()
         self._living.add(worker)
         log.info("worker started (pid %d)", worker.pid)
         if self._stopping.is_set():
@@ -236,5 +249,16 @@ class Workers:
         for worker in self._living:
             worker.check_alive()
             others = [each for each in self._living if each is not worker]
-            totals = all_together((self._ended, Totals(lines=lines), *(each.totals for each in others)))
-            worker.line.send_again(Elsewhere(together(each.minutes for each in others), self._usage, totals))
+            if worker.line.has_room:
+                totals = all_together((self._ended, Totals(lines=lines), *(each.totals for each in others)))
+                minutes = together(each.minutes for each in others)
+                worker.line.send(Elsewhere(minutes, self._usage, totals, worker.owed))
+                worker.owed = {}
+
+    def _spread(self, teller: Worker, told: Mapping[str, list[PastMinute]]) -> None:
+        """What one tells of its hour is for all others, and for those to come."""
+        self.hour.add_all(told)
+        for worker in self._living:
+            if worker is not teller:
+                for endpoint_id, minutes in told.items():
+                    worker.owed.setdefault(endpoint_id, []).extend(minutes)

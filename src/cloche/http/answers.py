@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from cloche.codec import json_text
-from cloche.domain.errors import InvalidParameter
 from cloche.http.context import Answer, ControlRequest
+from cloche.wire import queries
 
 Shape = TypeVar("Shape")
 
@@ -25,7 +25,4 @@ def decoded(body: bytes, shape: type[Shape]) -> Shape:
 
 def flag(request: ControlRequest, name: str) -> bool:
     """Whether a query parameter is `true`; without it it is not.  InvalidParameter for anything but true and false."""
-    given = request.query.get(name, "false")
-    if given not in ("true", "false"):
-        raise InvalidParameter(f"{name}: must be true or false")
-    return given == "true"
+    return queries.flag(request.query, name)

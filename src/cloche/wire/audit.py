@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from cloche.domain.errors import InvalidParameter
+from cloche.wire import queries
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -21,8 +21,6 @@ QUERY = (
     ("limit", f"Entries in one answer, {DEFAULT_LIMIT} if not given, {MAX_LIMIT} at most."),
     ("page_token", "`next_page_token` of the answer before."),
 )
-
-_LARGEST = 2**63 - 1
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -60,24 +58,12 @@ class Entries(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def read_query(query: Mapping[str, str]) -> Asked:
     """What a query asks for.  Raises InvalidParameter."""
-    limit = _number(query, "limit")
-    if limit is not None and not 1 <= limit <= MAX_LIMIT:
-        raise InvalidParameter(f"limit: must be from 1 to {MAX_LIMIT}, not {limit}")
     return Asked(
         user=query.get("user"),
         action=query.get("action"),
         target=query.get("target"),
-        since=_number(query, "since"),
-        until=_number(query, "until"),
-        before_id=_number(query, "page_token"),
-        limit=DEFAULT_LIMIT if limit is None else limit,
+        since=queries.number(query, "since"),
+        until=queries.number(query, "until"),
+        before_id=queries.number(query, "page_token"),
+        limit=queries.bounded(query, "limit", DEFAULT_LIMIT, MAX_LIMIT),
     )
-
-
-def _number(query: Mapping[str, str], name: str) -> int | None:
-    given = query.get(name)
-    if not given:
-        return None
-    if not (given.isascii() and given.isdigit()) or len(given) > len(str(_LARGEST)) or int(given) > _LARGEST:
-        raise InvalidParameter(f"{name}: must be a whole number, not {given!r}")
-    return int(given)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
 from cloche.domain.errors import InvalidParameter
+from cloche.wire import queries
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
@@ -25,7 +25,7 @@ QUERY = (
         "counts for each group that its requester is in), `day`, `hour`, `minute`, `tag:KEY` (of the endpoint), "
         "`usage_context:KEY` (of the request); `endpoint` if not given.",
     ),
-    ("from", "Calls of this time or later: a day or time of ISO 8601, UTC where it names no zone."),
+    ("from", f"Calls of this time or later: {queries.TIME}."),
     ("to", "Calls before this time."),
     ("endpoint", "Calls to this endpoint alone."),
     ("format", "`csv` for CSV, as `Accept: text/csv`; else JSON."),
@@ -83,17 +83,14 @@ def read_query(query: Mapping[str, str], accept: str) -> Asked:
     groups = tuple(each.strip() for each in query.get("group_by", "endpoint").split(","))
     if len(groups) > MAX_GROUPS or len(set(groups)) < len(groups):
         raise InvalidParameter(f"group_by: must be at most {MAX_GROUPS} names, each once")
-    limit = _number(query, "limit", DEFAULT_LIMIT)
-    if not 1 <= limit <= MAX_LIMIT:
-        raise InvalidParameter(f"limit: must be from 1 to {MAX_LIMIT}, not {limit}")
     return Asked(
         group_by=groups,
-        since=_moment(query, "from"),
-        until=_moment(query, "to"),
+        since=queries.moment(query, "from"),
+        until=queries.moment(query, "to"),
         endpoint=query.get("endpoint"),
         csv=form == "csv",
-        limit=limit,
-        offset=_number(query, "page_token", 0),
+        limit=queries.bounded(query, "limit", DEFAULT_LIMIT, MAX_LIMIT),
+        offset=queries.number(query, "page_token") or 0,
     )
 
 
@@ -120,25 +117,3 @@ def _told(name: str, value: float | None) -> str:
     if name == "cost_usd":
         return "" if value is None else f"{value:.9f}"
     return str(value)
-
-
-def _number(query: Mapping[str, str], name: str, default: int) -> int:
-    given = query.get(name)
-    if not given:
-        return default
-    if not (given.isascii() and given.isdigit() and len(given) <= 12):
-        raise InvalidParameter(f"{name}: must be a whole number, not {given!r}")
-    return int(given)
-
-
-def _moment(query: Mapping[str, str], name: str) -> int | None:
-    given = query.get(name)
-    if not given:
-        return None
-    try:
-        moment = datetime.fromisoformat(given)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise InvalidParameter(
-            f"{name}: must be a day or time like 2026-01-31 or 2026-01-31T12:00, not {given!r}"
-        ) from None
