@@ -73,3 +73,25 @@ def test_service_principals_and_permissions(relaying: Live) -> None:
     assert run(relaying, "permission", "grant", MODEL, "CAN_VIEW").exit_code == 2
     done(relaying, "service-principal", "delete", name)
     assert failure(run(relaying, "token", "list", token=token)).code == 3
+
+
+def test_permissions_are_explained(relaying: Live) -> None:
+    """Managers are told why somebody may or may not, others about themselves only, and a wrong level is a 400."""
+    name = done(relaying, "service-principal", "create", "curious")
+    token = done(relaying, "token", "create", "--for", name)
+    refused = done(relaying, "permission", "explain", MODEL, name)
+    assert f"{name} may not do on 'echo' what takes CAN_QUERY" in refused
+    assert f"'{name}' has no level on 'echo'" in refused
+    done(relaying, "permission", "grant", MODEL, "CAN_VIEW", "--group", "users")
+    told = data(relaying, "permission", "explain", MODEL, name, "--level", "CAN_VIEW")
+    assert told["reasons"] == [{"level": "CAN_VIEW", "through": "group", "group": "users"}]
+    own = run(relaying, "permission", "explain", MODEL, token=token)
+    assert own.exit_code == 0
+    assert "CAN_VIEW  group    users" in own.stdout
+    assert failure(run(relaying, "permission", "explain", MODEL, "admin", token=token)).code == 3
+    endpoint = relaying.request("GET", f"/api/2.0/serving-endpoints/{MODEL}").json()["id"]
+    path = f"/api/2.0/permissions/serving-endpoints/{endpoint}/explain"
+    assert relaying.request("GET", f"{path}?level=CAN_FLY").status == 400
+    assert relaying.request("GET", f"{path}?principal=nobody").status == 404
+    done(relaying, "permission", "revoke", MODEL, "--group", "users")
+    done(relaying, "service-principal", "delete", name)

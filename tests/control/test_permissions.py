@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from cloche.domain.access import Kind, Level
-from cloche.domain.errors import InvalidFields, InvalidParameter, NotFound
+from cloche.domain.errors import InvalidFields, InvalidParameter, NotFound, PermissionDenied
 from cloche.wire import permissions
 from cloche.wire.permissions import Entry
 
@@ -111,3 +111,42 @@ def test_an_unknown_endpoint_is_told(world: World) -> None:
         world.permissions.of("other")
     with pytest.raises(NotFound):
         world.permissions.replace(world.caller(), "other", [])
+
+
+def test_every_way_is_told(world: World) -> None:
+    """Creators, administrators, direct levels and groups within groups are told, and what to do where none suffices."""
+    ada, bob = world.user("ada"), world.user("bob")
+    inner = world.group("inner", ada.id)
+    world.group("outer", inner.id)
+    levels = read(
+        {"group_name": "outer", "permission_level": "CAN_QUERY"},
+        {"user_name": "ada", "permission_level": "CAN_VIEW"},
+        {"user_name": "admin", "permission_level": "CAN_MANAGE"},
+    )
+    world.permissions.replace(world.caller(), ENDPOINT, levels)
+    admin = world.caller().principal
+
+    def told(name: str, wanted: Level = Level.CAN_QUERY) -> permissions.Explanation:
+        return world.permissions.explain(admin, ENDPOINT, name, wanted)
+
+    assert [msgspec.to_builtins(each) for each in told("ada").reasons] == [
+        {"level": "CAN_QUERY", "through": "group", "group": "outer", "via": ["inner"]},
+        {"level": "CAN_VIEW", "through": "direct"},
+    ]
+    assert (told("ada").allowed, told("ada").level, told("ada").advice) == (True, "CAN_QUERY", "")
+    assert [each.through for each in told("admin").reasons] == ["creator", "admin"]
+    assert (told("inner").kind, told("inner").allowed, told("admins").reasons[0].through) == ("group", True, "admin")
+    refused = told("ada", Level.CAN_MANAGE)
+    assert not refused.allowed
+    assert "has CAN_QUERY on 'chat' and needs CAN_MANAGE" in refused.advice
+    assert (told("bob").level, told("bob").reasons) == (None, [])
+    world.active(ada, active=False)
+    assert not told("ada").allowed
+    assert "deactivated" in told("ada").advice
+    with pytest.raises(NotFound, match="'eve'"):
+        told("eve")
+    # Whether `explain` and the door agree is what it is for.
+    bobs = world.caller(bob.id).principal
+    assert not world.permissions.explain(bobs, ENDPOINT, None, Level.CAN_VIEW).allowed
+    with pytest.raises(PermissionDenied, match="about themselves only"):
+        world.permissions.explain(bobs, ENDPOINT, "ada", Level.CAN_VIEW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import typer
 
@@ -46,6 +46,9 @@ def add_to(app: typer.Typer) -> None:
     )
     group.command("revoke", epilog="Example: cloche permission revoke my-endpoint --user ada@example.com")(
         talks_to_server(revoke)
+    )
+    group.command("explain", epilog="Example: cloche permission explain my-endpoint ada@example.com")(
+        talks_to_server(explain)
     )
     app.add_typer(group, name="permission")
 
@@ -89,6 +92,34 @@ def revoke(server: Server, name: Name, user: User = None, group: Group = None, s
     ]
     server.call("PUT", path, {"access_control_list": kept})
     output.note(f"{next(iter(who.values()))}: nothing given directly on '{name}'")
+
+
+def explain(
+    server: Server,
+    name: Name,
+    principal: Annotated[
+        str | None,
+        typer.Argument(help="A user, service principal or group; without it the token's owner.", show_default=False),
+    ] = None,
+    level: Annotated[Level, typer.Option(help="What they would do.")] = Level.CAN_QUERY,
+    json: Json = False,
+) -> None:
+    """Say why somebody may or may not do something with an endpoint.  It ends with 0 either way."""
+    about = {} if principal is None else {"principal": principal}
+    answer = server.get(f"{_path(server, name)}/explain?{urlencode(about | {'level': level.value})}")
+    if json:
+        output.data(answer)
+        return
+    may = "may" if answer["allowed"] else "may not"
+    output.line(f"{answer['principal']} {may} do on '{name}' what takes {answer['level_wanted']}")
+    if answer["reasons"]:
+        output.table(("LEVEL", "THROUGH", "GROUP"), [_reason(each) for each in answer["reasons"]])
+    if answer["advice"]:
+        output.line(answer["advice"])
+
+
+def _reason(one: dict[str, Any]) -> tuple[str, str, str]:
+    return one["level"], one["through"], " < ".join([*one.get("via", ()), one.get("group", "")])
 
 
 def _who(user: str | None, group: str | None, service_principal: str | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Who may do what with an endpoint: shown, replaced and merged.
+"""Who may do what with an endpoint: shown, explained, replaced and merged.
 
 Keeps levels by the ids of endpoint and subject, so that names may change.  Whoever has CAN_MANAGE may take it from
 anybody but themselves: that slip nobody but an administrator could undo, and who really means it asks another manager.
@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 
 from cloche.control.auditing import note
 from cloche.control.directory import Directory
+from cloche.control.permission_reasons import explain
 from cloche.control.publish import Publisher
-from cloche.domain.access import Caller, Kind, Level, level_of
-from cloche.domain.errors import InvalidFields, InvalidParameter, NotFound
+from cloche.domain.access import Caller, Kind, Level, Principal, level_of
+from cloche.domain.errors import InvalidFields, InvalidParameter, NotFound, PermissionDenied
+from cloche.snapshot import CompiledEndpoint
 from cloche.store.work import Work
-from cloche.wire.permissions import Entry, Shown
+from cloche.wire.permissions import Entry, Explanation, Shown
 
 
 class Permissions:
@@ -27,13 +29,29 @@ class Permissions:
 
     def of(self, endpoint_id: str) -> list[Shown]:
         """The levels given on an endpoint, as they are in force.  NotFound."""
+        directory, compiled = self._current(endpoint_id)
+        shown = (_shown(directory, subject, level) for subject, level in compiled.levels.items())
+        return sorted(shown, key=lambda each: (each.kind.value, each.name))
+
+    def explain(self, principal: Principal, endpoint_id: str, name: str | None, wanted: Level) -> Explanation:
+        """Why somebody may or may not; without a name the one who asks.  PermissionDenied, where it is about another
+        and who asks does not manage the endpoint; NotFound."""
+        directory, compiled = self._current(endpoint_id)
+        about = name or principal.name
+        if about != principal.name and level_of(principal, compiled.levels) is not Level.CAN_MANAGE:
+            raise PermissionDenied(
+                f"'{principal.name}' lacks CAN_MANAGE on the serving endpoint '{compiled.endpoint.name}', and may ask "
+                "about themselves only"
+            )
+        return explain(directory, compiled, about, wanted)
+
+    def _current(self, endpoint_id: str) -> tuple[Directory, CompiledEndpoint]:
+        """Everybody, and an endpoint, as they are in force.  NotFound."""
         snapshot = self._publisher.current()
         compiled = snapshot.with_id(endpoint_id)
         if compiled is None:
             raise _unknown(endpoint_id)
-        directory = Directory(snapshot.state.identities, snapshot.state.groups)
-        shown = (_shown(directory, subject, level) for subject, level in compiled.levels.items())
-        return sorted(shown, key=lambda each: (each.kind.value, each.name))
+        return Directory(snapshot.state.identities, snapshot.state.groups), compiled
 
     def replace(self, caller: Caller, endpoint_id: str, entries: list[Entry]) -> None:
         """Give exactly these levels.  InvalidFields, InvalidParameter, NotFound."""

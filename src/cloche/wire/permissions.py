@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from cloche.domain.access import ADMINS, Kind, Level
-from cloche.domain.errors import InvalidFields
+from cloche.domain.errors import InvalidFields, InvalidParameter
 
 LevelName = Literal["CAN_VIEW", "CAN_QUERY", "CAN_MANAGE"]
 
@@ -85,6 +85,43 @@ class ObjectPermissions(msgspec.Struct, frozen=True):
     object_id: str
     object_type: str
     access_control_list: list[AccessControlAnswer]
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One way in which somebody has a level.  `group`: the one that it was given to.  `via`: the groups in between,
+    where who is asked about is in a group that is in that one."""
+
+    level: str
+    through: Literal["creator", "admin", "direct", "group"]
+    group: str = ""
+    via: list[str] = []
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why somebody may or may not.  `level`: the best that they have.  `advice`: what to do where they may not."""
+
+    principal: str
+    kind: str
+    level_wanted: str
+    allowed: bool
+    level: str | None
+    reasons: list[Reason]
+    advice: str
+
+
+EXPLAIN_QUERY = (
+    ("principal", "The name of a user, service principal or group; without it the caller."),
+    ("level", "CAN_VIEW, CAN_QUERY or CAN_MANAGE; without it CAN_QUERY."),
+)
+
+
+def read_wanted(text: str | None) -> Level:
+    """The level that a query asks about.  InvalidParameter."""
+    if text is None:
+        return Level.CAN_QUERY
+    if text not in Level.__members__:
+        raise InvalidParameter(f"level: must be one of {', '.join(Level.__members__)}")
+    return Level[text]
 
 
 def entries(body: SetPermissions) -> list[Entry]:

@@ -35,6 +35,14 @@ def get_permission_levels(context: Context, request: ControlRequest) -> Answer:
     return json(permissions.levels_document())
 
 
+def explain(context: Context, request: ControlRequest) -> Answer:
+    """Why somebody may or may not do something with an endpoint: every way in which they have a level on it.  About
+    others it takes CAN_MANAGE."""
+    wanted = permissions.read_wanted(request.query.get("level"))
+    name = request.query.get("principal")
+    return json(context.permissions.explain(request.principal, request.path["id"], name, wanted))
+
+
 _BODY, _GIVEN = permissions.SetPermissions, permissions.ObjectPermissions
 
 ROUTES = (
@@ -47,5 +55,14 @@ ROUTES = (
         Needs.VIEW,
         get_permission_levels,
         "serving_endpoints.get_permission_levels",
+    ),
+    Row(
+        "GET",
+        f"{_PATH}/explain",
+        Needs.VIEW,
+        explain,
+        "cloche.permissions.explain",
+        gives=permissions.Explanation,
+        query=permissions.EXPLAIN_QUERY,
     ),
 )
