@@ -5,19 +5,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+UI := ui/node_modules
+# Node comes with the packages that tests need, so that no machine has to have it.
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check fix bench docs prices lock clean
+.PHONY: help serve test check check-ui ui fix bench docs prices lock clean
 
 help: ## Say what each command does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.serve ## Install, fetch the default model, serve it; pass flags with ARGS='--port 8081'
 	@$(BIN)/cloche serve $(ARGS)
 
-test: check ## Install what tests need, check the code and run every test; pytest flags with ARGS='-k name'
+test: check check-ui ## Install what tests need, check the code and run every test; pytest flags with ARGS='-k name'
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types and import layers, without the tests
@@ -25,6 +28,15 @@ check: $(VENV)/.dev ## Format, lint, types and import layers, without the tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache > $(VENV)/imports.log 2>&1 || (cat $(VENV)/imports.log; exit 1)
+
+check-ui: $(UI)/.installed ## Types and tests of the pages, and whether the built ones are what ui/ makes
+	cd ui && $(NPM) run -s check && $(NPM) run -s test
+	cd ui && $(NPM) run -s build -- --logLevel warn --outDir ../.cache/pages
+	@diff -r .cache/pages src/cloche/http/pages > /dev/null \
+	  || { echo "src/cloche/http/pages is not what ui/ makes: run 'make ui' and commit it"; exit 1; }
+
+ui: $(UI)/.installed ## Build the pages of the browser into src/cloche/http/pages
+	cd ui && $(NPM) run -s check && $(NPM) run -s build -- --logLevel warn
 
 fix: $(VENV)/.dev ## Format, and mend what the linter can mend
 	$(BIN)/ruff format .
@@ -51,7 +63,7 @@ lock: ## Make requirements/*.txt again from pyproject.toml (needs uv)
 	  -c requirements/serve.txt -o requirements/dev.txt
 
 clean: ## Remove the virtual environment and everything that was built; models and ~/.cloche stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(UI) .cache/pages .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -70,3 +82,8 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/dev.txt
 	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.serve
+
+$(UI)/.installed: ui/package-lock.json | $(VENV)/.dev
+	@echo "Installing what the pages are built with (about 80 packages of npm)"
+	@cd ui && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@

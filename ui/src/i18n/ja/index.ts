@@ -1,0 +1,36 @@
+/** すべての文言（日本語）。 */
+import { audit } from "./audit";
+import { budgets } from "./budgets";
+import { calls } from "./calls";
+import { components } from "./components";
+import { endpoints } from "./endpoints";
+import { models } from "./models";
+import { people } from "./people";
+import { playground } from "./playground";
+import { query } from "./query";
+import { secrets } from "./secrets";
+import { shell } from "./shell";
+import { signin } from "./signin";
+import { status } from "./status";
+import { tokens } from "./tokens";
+import { usage } from "./usage";
+import type { Dictionary } from "../index";
+
+const ja: Dictionary = {
+  audit,
+  budgets,
+  calls,
+  components,
+  endpoints,
+  models,
+  people,
+  playground,
+  query,
+  secrets,
+  shell,
+  signin,
+  status,
+  tokens,
+  usage,
+};
+export default ja;

@@ -1,0 +1,5 @@
+import type { people as shape } from "../en/people";
+
+export const people: typeof shape = {
+  title: "ユーザーとグループ",
+};

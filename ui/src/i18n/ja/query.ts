@@ -1,0 +1,5 @@
+import type { query as shape } from "../en/query";
+
+export const query: typeof shape = {
+  title: "クエリ",
+};

@@ -1,0 +1,5 @@
+import type { secrets as shape } from "../en/secrets";
+
+export const secrets: typeof shape = {
+  title: "シークレット",
+};
