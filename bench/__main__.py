@@ -1,4 +1,4 @@
-"""The command line: `python -m bench [run|peers|compare|publish] …`; `run` may be left out.
+"""The command line: `python -m bench [run|peers|compare|publish|soak] …`; `run` may be left out.
 
 Reads arguments and calls the part that does the work; prints reports on stdout, everything else on stderr.
 """
@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import comparing, gateways, peers, publishing, report, results, rounds
+import msgspec
+
+from bench import comparing, gateways, peers, publishing, report, results, rounds, soak
 from bench.gateways import Gateway
 from bench.processes import all_cores, one_core_each
 from bench.workloads import GROW, USUAL, WORKLOADS
@@ -23,6 +25,7 @@ def main(arguments: Sequence[str]) -> int:
         "peers": install_peers,
         "compare": compare,
         "publish": publish,
+        "soak": run_soak,
     }
     named = bool(arguments) and arguments[0] in verbs
     verb = arguments[0] if named else "run"
@@ -83,6 +86,21 @@ def publish(arguments: Sequence[str]) -> int:
     for raw in publishing.publish([results.load(path) for path in options.parse_args(arguments).result]):
         print(raw)
     return 0
+
+
+def run_soak(arguments: Sequence[str]) -> int:
+    """Keeps a governed cloche busy for long.  1 where a call or a row is missing."""
+    options = argparse.ArgumentParser(prog="bench soak", description="Looks for lost calls and for growth over hours.")
+    options.add_argument("--minutes", type=float, default=60.0)
+    options.add_argument("--rate", type=float, default=50.0, help="calls a second")
+    options.add_argument("--parts", type=int, default=6, help="looks at the memory, at equal times")
+    options.add_argument("--out", type=Path, help="where to keep the raw result (JSON)")
+    given = options.parse_args(arguments)
+    made = soak.run(soak.Plan(given.minutes, given.rate, given.parts, all_cores()))
+    print(soak.markdown(made))
+    if given.out:
+        given.out.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
+    return 0 if made.complete else 1
 
 
 def _run_options() -> argparse.ArgumentParser:

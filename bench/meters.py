@@ -72,6 +72,11 @@ def memory_of(pid: int) -> Memory:
     return Memory(rss / MIB, pss / MIB)
 
 
+def descriptors_of(pid: int) -> int:
+    """Open files and sockets of the process and its descendants."""
+    return sum(_descriptors(process) for process in _tree(pid))
+
+
 def machine() -> Machine:
     """What the machine as a whole has done so far."""
     user, nice, system, idle, iowait, irq, softirq, stolen = (
@@ -95,6 +100,13 @@ def _tasks(pid: int) -> list[Path]:
         return list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:
         return []
+
+
+def _descriptors(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
 
 
 def _text(path: str) -> str:
