@@ -1,3 +1,17 @@
 export const audit = {
   title: "Audit",
+  help: "Every change: who made it, to what, when and from where. Entries are added and never changed; secrets are masked.",
+  user: "User",
+  action: "Action",
+  target: "Target",
+  time: "Time",
+  address: "From",
+  requestId: "Request id",
+  since: "Period",
+  periods: { hour: "Last hour", day: "Last 24 hours", week: "Last 7 days", month: "Last 30 days", all: "All" },
+  before: "Before",
+  after: "After",
+  nothing: "nothing",
+  emptyTitle: "Nothing was changed yet",
+  emptyHelp: "What anybody changes from now on is listed here.",
 };
