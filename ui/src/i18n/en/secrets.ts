@@ -2,7 +2,7 @@ import { plural } from "../index";
 
 export const secrets = {
   title: "Secrets",
-  help: "Keys of providers and other values that endpoints need. They are sealed when they arrive, and no page or API of the pages shows them again.",
+  help: "Keys of providers and other values that endpoints need. They are sealed when they arrive, and no page shows them again.",
   scopes: "Scopes",
   scope: "Scope",
   createScope: "Create a scope",

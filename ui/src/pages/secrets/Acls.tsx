@@ -19,7 +19,7 @@ export function Acls({ scope }: { scope: string }) {
   return (
     <section className="stack" aria-label={t.permissions}>
       <h3>{t.permissions}</h3>
-      <p className="faint">{t.permissionsHelp}</p>
+      <p className="field-help">{t.permissionsHelp}</p>
       {found.error && <ErrorNote error={found.error} />}
       {found.data && found.data.length > 0 && <Given scope={scope} acls={found.data} />}
       <Give scope={scope} />

@@ -113,7 +113,7 @@ function Keys({ scope, secrets, onAsk }: { scope: string; secrets: Secret[]; onA
   ];
   return (
     <>
-      <p className="faint">{t.referenceHelp}</p>
+      <p className="field-help">{t.referenceHelp}</p>
       <Table label={t.count(secrets.length)} columns={columns} rows={secrets} rowKey={(secret) => secret.key} />
     </>
   );
