@@ -47,7 +47,7 @@ export function Dialog({ open, wide, ...rest }: DialogProps) {
 /** Slides in from the side: details of a row while the list stays. */
 export function Drawer({ open, ...rest }: Omit<DialogProps, "wide" | "alert">) {
   return (
-    <ModalOverlay className="modal-overlay side" isOpen={open} onOpenChange={(now) => !now && rest.onClose()} isDismissable>
+    <ModalOverlay className="modal-overlay at-end" isOpen={open} onOpenChange={(now) => !now && rest.onClose()} isDismissable>
       <Modal className="drawer">
         <Content {...rest} />
       </Modal>
