@@ -53,7 +53,7 @@ from cloche.gateway.totals import HostTotals
 from cloche.gateway.tracking import Ledger
 from cloche.http.app import App
 from cloche.http.asgi_chat import AsgiChat
-from cloche.http.context import Context
+from cloche.http.context import Context, Host
 from cloche.http.page_files import BUILT, Pages
 from cloche.http.server import Server, ServerOptions
 from cloche.http.shared import Lane
@@ -78,6 +78,7 @@ class Serving:
         self._plan = plan
         self._store = store
         self._models = models
+        self._started_at = now_ms()
         self._slot = Slot(Snapshot(0, {}, {}))
         prices = PriceTable(resources.files("cloche.providers").joinpath("prices.json").read_bytes())
         compiler = Compiler(store.sealer.open, models.handle, plan.timeouts, plan.upstream.reach, prices.of)
@@ -180,7 +181,7 @@ class Serving:
 
         gateway = Gateway(self._slot, self.admission, send, Recorder(record, self._ledger, lasting.payloads), lasting)
         self.figures.running = gateway.running
-        app = App(self._context(send), AsgiChat(gateway, settings.max_body), record)
+        app = App(self._context(send, lasting.shared), AsgiChat(gateway, settings.max_body), record)
         lane = Lane(gateway, record, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
         options = ServerOptions(
             keep_alive=settings.keep_alive_seconds,
@@ -190,8 +191,12 @@ class Serving:
         )
         return Server(app, lane, gateway, options)
 
-    def _context(self, send: Send) -> Context:
-        publisher = self.publisher
+    def _context(self, send: Send, shared: SharedCounters | None) -> Context:
+        publisher, settings, loop = self.publisher, self._plan.settings, asyncio.get_running_loop()
+
+        def valkey() -> bool | None:
+            return None if shared is None else asyncio.run_coroutine_threadsafe(shared.answers(), loop).result()
+
         return Context(
             publisher=publisher,
             admission=self.admission,
@@ -208,10 +213,16 @@ class Serving:
             people=People(publisher, now_ms),
             oauth=OAuth(publisher, now_ms),
             permissions=Permissions(publisher, now_ms),
-            public_url=self._plan.settings.public_url,
+            public_url=settings.public_url,
             endpoints=Endpoints(publisher, now_ms, self._plan.model_problem),
             versions=Versions(publisher, now_ms, self._plan.model_problem),
             configurations=Configurations(publisher, now_ms, self._plan.model_problem),
-            probe=Prober(send, asyncio.get_running_loop()),
-            pages=Pages(BUILT if self._plan.settings.pages else None).answer,
+            probe=Prober(send, loop),
+            pages=Pages(BUILT if settings.pages else None).answer,
+            host=Host(
+                started_at=self._started_at,
+                workers=settings.workers,
+                database="sqlite" if settings.database_url is None else "postgresql",
+                valkey=valkey,
+            ),
         )

@@ -17,6 +17,7 @@ from cloche.cli import (
     endpoint,
     exits,
     guardrail,
+    health,
     models,
     people,
     permission,
@@ -60,6 +61,7 @@ def app() -> typer.Typer:
     query.add_to(root)
     apply.add_to(root)
     doctor.add_to(root)
+    health.add_to(root)
     endpoint.add_to(root)
     models.add_to(root)
     provider.add_to(root)

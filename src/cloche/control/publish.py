@@ -8,6 +8,7 @@ returns.  Must not know what a change is about.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -43,6 +44,18 @@ class Publisher:
     def current(self) -> Snapshot:
         """The snapshot in force."""
         return self._slot.current()
+
+    def database_answers_in(self) -> float | None:
+        """How long the database takes for a small question now, in milliseconds; None while it does not answer."""
+        if self._away is not None:
+            return None
+        began = time.perf_counter()
+        try:
+            with self._store.read() as work:
+                work.revision()
+        except StoreUnreachable:
+            return None
+        return (time.perf_counter() - began) * 1000
 
     @contextmanager
     def change(self) -> Iterator[Work]:

@@ -28,6 +28,9 @@ log = logging.getLogger("cloche.gateway")
 PATIENCE: Final = 0.25
 """Seconds that a call waits for Valkey at most."""
 
+LOOK_SECONDS: Final = 1.0
+"""That somebody who asks how Valkey is waits for it at most."""
+
 AGAIN_SECONDS: Final = 1.0
 """Between two attempts to reach a Valkey that is away."""
 
@@ -106,6 +109,7 @@ class SharedCounters:
 
     def __init__(self, url: str, *, refuses: bool) -> None:
         self.refuses = refuses
+        self._url = url
         self._connection = connection_to(url)
         self._faults = _faults()
         self._loop = asyncio.get_running_loop()
@@ -128,6 +132,21 @@ class SharedCounters:
             await asyncio.wait([self._task])
         self._give_up()
         await self._connection.disconnect()
+
+    async def answers(self) -> bool:
+        """Whether Valkey takes what it is asked, now and over a connection of its own: `up` is as old as the last call
+        that had a limit."""
+        connection = connection_to(self._url)
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await connection.connect()  # type: ignore[no-untyped-call]
+                await connection.send_packed_command(connection.pack_commands([_PROBE]))
+                await connection.read_response()
+        except self._faults:
+            return False
+        finally:
+            await connection.disconnect(nowait=True)
+        return True
 
     def take(self, wants: Sequence[Want], told: Told) -> None:
         """Count the call under every key if there is room under all of them, else under none."""

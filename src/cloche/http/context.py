@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from cloche.control.audit import Audit
 from cloche.control.configuration import Configurations
@@ -71,6 +71,16 @@ class Answer(NamedTuple):
     problem: Problem | None = None
 
 
+class Host(NamedTuple):
+    """What is told of this host.  `started_at`: Unix milliseconds.  `valkey`: whether it answers, asked from a thread;
+    None: there is none."""
+
+    started_at: int
+    workers: int
+    database: Literal["sqlite", "postgresql"]
+    valkey: Callable[[], bool | None]
+
+
 class Context(NamedTuple):
     """The composition root makes one.  `status`: how an endpoint is doing now.  `workspace_id`: the number that clients
     see as the workspace's.  `public_url`: how clients reach the server, where that is not how requests arrive.
@@ -97,6 +107,7 @@ class Context(NamedTuple):
     configurations: Configurations
     probe: Callable[[Sequence[Target]], list[Outcome]]
     pages: Callable[[ControlRequest], Answer | None]
+    host: Host
 
     def base_url(self, request: ControlRequest) -> str:
         """How clients reach the server, without a trailing slash."""

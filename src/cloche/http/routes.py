@@ -12,6 +12,7 @@ from cloche.http.handlers import (
     documents,
     endpoints,
     guardrails,
+    health,
     installation,
     logs,
     metrics,
@@ -46,5 +47,6 @@ ROUTES: tuple[Row, ...] = (
     *audit.ROUTES,
     *usage.ROUTES,
     *metrics.ROUTES,
+    *health.ROUTES,
     *logs.ROUTES,
 )

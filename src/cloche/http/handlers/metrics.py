@@ -26,14 +26,7 @@ def export_all(context: Context, request: ControlRequest) -> Answer:
     """Everything that this host counts, all workers together, for Prometheus."""
     snapshot = context.snapshot()
     minutes = {name: context.figures.of(each.endpoint.id) for name, each in snapshot.endpoints.items()}
-    models = {
-        model
-        for each in snapshot.state.endpoints
-        for version in (each.active, each.pending)
-        if version is not None
-        for model in version.configuration.local_models
-    }
-    conditions = {name: context.models.condition(name).deployment for name in models}
+    conditions = {name: context.models.condition(name).deployment for name in snapshot.local_models()}
     return Answer(exposition.render(context.totals.all(), minutes, conditions).encode(), media_type=_TEXT)
 
 
