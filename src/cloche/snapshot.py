@@ -188,18 +188,6 @@ class Snapshot(Struct, frozen=True):
         found = (each for each in self.endpoints.values() if each.endpoint.id == endpoint_id)
         return next(found, None)
 
-    def local_models(self) -> list[str]:
-        """The local models that its endpoints name, served or to be served, by name."""
-        return sorted(
-            {
-                model
-                for each in self.state.endpoints
-                for version in (each.active, each.pending)
-                if version is not None
-                for model in version.configuration.local_models
-            }
-        )
-
 
 class Slot:
     """Where the two planes meet: control writes, gateway reads."""

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import HTTPServer
 from pathlib import Path
@@ -52,7 +52,9 @@ class Reply(msgspec.Struct, frozen=True):
 class Live:
     """A running server.  `url`: where it listens.  `home`: its state."""
 
-    def __init__(self, folder: Path, *flags: str, models: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *flags: str, models: Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.home = folder / "home"
         self._out, self._log = folder / "out", folder / "log"
@@ -61,6 +63,7 @@ class Live:
         self.environ = kept | {"HOME": str(folder), "CLOCHE_HOME": str(self.home), "CLOCHE_ADMIN_TOKEN": TOKEN}
         if models is not None:
             self.environ["CLOCHE_MODELS_DIR"] = str(models)
+        self.environ |= environ or {}
         command = [sys.executable, "-m", "cloche", "serve", "--port", "0", "--log-format", "json", *flags]
         with self._out.open("wb") as out, self._log.open("wb") as log:
             self.process = subprocess.Popen(command, env=self.environ, stdout=out, stderr=log)

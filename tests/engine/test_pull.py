@@ -9,19 +9,18 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import zipfile
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from gguf_files import small_model
 
 from cloche.domain.errors import BadRequest, InvalidParameter
 from cloche.engine.catalogue import SMOLLM2, Catalogue, Model
 from cloche.engine.progress import Phase, PullFailed
 from cloche.engine.pull import pull
+from gguf_files import small_model
+from hubs import small_hub
 
 PULL = """
     import sys
@@ -172,48 +171,11 @@ def test_a_killed_pull_can_be_repeated(tmp_path: Path, model: Model) -> None:
     assert not list(tmp_path.glob(".staging-*"))
 
 
-class FakeHub(BaseHTTPRequestHandler):
-    """One file of one repository, served as a Hugging Face hub would."""
-
-    def do_HEAD(self) -> None:
-        self._answer(b"")
-
-    def do_GET(self) -> None:
-        self._answer(small_model())
-
-    def _answer(self, body: bytes) -> None:
-        if self.path != "/org/repo/resolve/main/Tiny-Model.gguf":
-            self.send_response(404)
-            self.send_header("X-Error-Code", "EntryNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(200)
-        self.send_header("ETag", '"0123456789"')
-        self.send_header("X-Repo-Commit", "0" * 40)
-        self.send_header("Content-Length", str(len(small_model())))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
-def hub(tmp_path: Path) -> object:
+def hub(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment that points huggingface_hub at a hub on this machine."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), FakeHub)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield {
-        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
-        "HF_HOME": str(tmp_path / "hf"),
-        "HF_HUB_DISABLE_XET": "1",
-        "NO_PROXY": "127.0.0.1",
-    }
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with small_hub(tmp_path) as environment:
+        yield environment
 
 
 def test_a_file_comes_from_a_hub(tmp_path: Path, hub: dict[str, str]) -> None:

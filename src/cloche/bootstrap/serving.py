@@ -22,6 +22,7 @@ from cloche.control.configuration import Configurations
 from cloche.control.endpoints import Endpoints
 from cloche.control.follow import Follower, Uses
 from cloche.control.master_key import MasterKey
+from cloche.control.models import Models
 from cloche.control.oauth import OAuth
 from cloche.control.people import People
 from cloche.control.permissions import Permissions
@@ -219,6 +220,7 @@ class Serving:
             configurations=Configurations(publisher, now_ms, self._plan.model_problem),
             probe=Prober(send, loop),
             pages=Pages(BUILT if settings.pages else None).answer,
+            host_models=Models(publisher, self._plan.catalogue, settings.home, now_ms),
             host=Host(
                 started_at=self._started_at,
                 workers=settings.workers,

@@ -40,3 +40,16 @@ class State(msgspec.Struct, frozen=True):
     endpoints: tuple[Endpoint, ...] = ()
     permissions: tuple[Permission, ...] = ()
     secrets: tuple[tuple[str, str, bytes], ...] = ()
+
+    def local_models(self) -> dict[str, list[str]]:
+        """The local models that endpoints name, served or to be served, each with the names of those endpoints."""
+        found: dict[str, list[str]] = {}
+        for each in self.endpoints:
+            versions = [version for version in (each.active, each.pending) if version is not None]
+            for model in {model for version in versions for model in version.configuration.local_models}:
+                found.setdefault(model, []).append(each.name)
+        return found
+
+    def naming(self, model: str) -> list[str]:
+        """The names of the endpoints that name a local model."""
+        return sorted(self.local_models().get(model, ()))

@@ -42,8 +42,7 @@ def pull(spec: str, catalogue: Catalogue, progress: Progress, name: str | None =
     Raises PullFailed, InvalidParameter, AlreadyExists, or BadRequest where what came is no sound model file.
     """
     source = _source(spec, catalogue)
-    name = name or source.default_name
-    check_name(name)
+    name = name_for(spec, catalogue, name)
     model = _cached(catalogue, name, source)
     if model is None:
         with catalogue.staging(on_wait=lambda: progress(0, None, Phase.WAITING)) as folder:
@@ -56,6 +55,13 @@ def pull(spec: str, catalogue: Catalogue, progress: Progress, name: str | None =
                 return model
     progress(model.size, model.size, Phase.CACHED)
     return model
+
+
+def name_for(spec: str, catalogue: Catalogue, name: str | None) -> str:
+    """What the model that `spec` names will be called here.  InvalidParameter for what cannot be fetched."""
+    found = name or _source(spec, catalogue).default_name
+    check_name(found)
+    return found
 
 
 def _source(spec: str, catalogue: Catalogue) -> Source:

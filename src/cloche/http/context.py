@@ -9,6 +9,7 @@ from cloche.control.audit import Audit
 from cloche.control.configuration import Configurations
 from cloche.control.endpoints import Endpoints
 from cloche.control.master_key import MasterKey
+from cloche.control.models import Models
 from cloche.control.oauth import OAuth
 from cloche.control.people import People
 from cloche.control.permissions import Permissions
@@ -84,7 +85,8 @@ class Host(NamedTuple):
 class Context(NamedTuple):
     """The composition root makes one.  `status`: how an endpoint is doing now.  `workspace_id`: the number that clients
     see as the workspace's.  `public_url`: how clients reach the server, where that is not how requests arrive.
-    `pages`: the page that a request asks for; None where it asks for none."""
+    `host_models`: the files; `models`: the engines.  `pages`: the page that a request asks for; None where it asks for
+    none."""
 
     publisher: Publisher
     admission: Admission
@@ -108,6 +110,7 @@ class Context(NamedTuple):
     probe: Callable[[Sequence[Target]], list[Outcome]]
     pages: Callable[[ControlRequest], Answer | None]
     host: Host
+    host_models: Models
 
     def base_url(self, request: ControlRequest) -> str:
         """How clients reach the server, without a trailing slash."""

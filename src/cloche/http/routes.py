@@ -16,6 +16,7 @@ from cloche.http.handlers import (
     installation,
     logs,
     metrics,
+    models,
     oauth,
     people,
     permissions,
@@ -47,6 +48,7 @@ ROUTES: tuple[Row, ...] = (
     *audit.ROUTES,
     *usage.ROUTES,
     *metrics.ROUTES,
+    *models.ROUTES,
     *health.ROUTES,
     *logs.ROUTES,
 )

@@ -55,7 +55,9 @@ def _details(context: Context, snapshot: Snapshot) -> wire.Details:
             schema=NEWEST,
         ),
         valkey=None if valkey is None else wire.ValkeyHealth(configured=True, reachable=valkey),
-        engines=[_engine(context, name, totals.lines.get(name, (0, 0))) for name in snapshot.local_models()],
+        engines=[
+            _engine(context, name, totals.lines.get(name, (0, 0))) for name in sorted(snapshot.state.local_models())
+        ],
         breakers=[
             wire.BreakerHealth(name, entity, state)
             for name, each in snapshot.endpoints.items()

@@ -26,7 +26,7 @@ def export_all(context: Context, request: ControlRequest) -> Answer:
     """Everything that this host counts, all workers together, for Prometheus."""
     snapshot = context.snapshot()
     minutes = {name: context.figures.of(each.endpoint.id) for name, each in snapshot.endpoints.items()}
-    conditions = {name: context.models.condition(name).deployment for name in snapshot.local_models()}
+    conditions = {name: context.models.condition(name).deployment for name in sorted(snapshot.state.local_models())}
     return Answer(exposition.render(context.totals.all(), minutes, conditions).encode(), media_type=_TEXT)
 
 
