@@ -88,3 +88,20 @@ def test_a_stream_that_breaks_off() -> None:
 def test_what_cannot_be_read_stays_as_it_is(data: bytes) -> None:
     """Bytes that are no answer are not lost and fail nothing."""
     assert assembled([data]) == data
+
+
+@pytest.mark.parametrize("end", ['"x": 1', '"content": 2', '"x": "content"', '"delta": {"content": "n"}'])
+def test_events_with_the_same_frame_are_put_together_like_all_others(end: str) -> None:
+    """Events that differ in their text alone give the same answer as if each had been looked into: whatever the texts
+    hold, and whatever else stands in the events."""
+    texts = ["a", "", 'q"}]},"', "é\\", "\n\u2028", "data: [DONE]", '"content": "b"', "z"]
+    told = [
+        f'{{"id": "1", "choices": [{{"index": 2, "delta": {{"content": {json.dumps(text)}}}, "x": null}}], {end}}}'
+        for text in texts
+    ]
+    answer = json.loads(assembled([sse.encode_all([each.encode() for each in (*told, "[DONE]")])]))
+    assert answer["choices"][0]["message"]["content"] == "".join(texts)
+    assert (answer["id"], answer["choices"][0]["index"]) == ("1", 2)
+    other = '{"id": "2", "choices": [{"index": 0, "delta": {"content": "b", "role": "r"}}]}'
+    mixed = json.loads(assembled([sse.encode_all([each.encode() for each in (told[0], other, told[1], told[7])])]))
+    assert [choice["message"]["content"] for choice in mixed["choices"]] == ["b", "az"]

@@ -112,9 +112,8 @@ class Counters:
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
             # The clock is read under the lock: a minute that has ended for one process has ended for all.
-            now = self._now()
-            minute = int(now) // 60
-            seconds = 60 - int(now) % 60
+            now = int(self._now())
+            minute, seconds = now // 60, 60 - now % 60
             used: list[tuple[int, int]] = []
             places: list[int] = []
             for index, (key, calls_limit, tokens_limit, needed) in enumerate(wants):
@@ -157,6 +156,9 @@ class Counters:
         """Where this key is counted in this minute: its slot of before, or else one whose minute is over; negative if
         there is none.  A slot that was ever used is never empty again, so the search may end at an empty one."""
         words, slots, (first, second) = self._words, self._slots, key
+        at = first % slots * _WORDS
+        if words[at] == first and words[at + 1] == second and words[at + 2] == minute:
+            return at  # nearly always, so this is worth two lines: it saves half of the time
         free = -1
         for number in range(first, first + min(_PROBED, slots)):
             at = number % slots * _WORDS

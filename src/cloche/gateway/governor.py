@@ -12,7 +12,7 @@ import time
 from typing import NamedTuple
 
 from cloche.domain.outbound import Send
-from cloche.gateway import balancing, guarding, routing
+from cloche.gateway import asking, balancing, guarding, routing
 from cloche.gateway.answer_cache import AnswerCache
 from cloche.gateway.asking import Request
 from cloche.gateway.attempts import Attempts, Errand
@@ -108,6 +108,9 @@ class Governor:
             first = balancing.first(known, key, time.perf_counter(), random.random)
         else:
             first = routing.choose(compiled, entity, random.random())  # noqa: S311 (a traffic split)
+        if known.ask_once:
+            asking.ask(call, request, first, self._send)
+            return
         targets = (first,) if entity is not None else (first, *routing.others(compiled, first))
         hedged = rules.hedging_config is not None and len(targets) > 1
         errand = Errand(request, rules, targets, known.standings)

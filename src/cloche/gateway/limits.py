@@ -85,8 +85,13 @@ class Limits:
         if fitting.of_tokens:
             expected = estimate(request)
             # What asks for more than a whole minute has gets in while nobody else is, lest it never does.
-            needed = sum(expected)
-            wants = tuple([Want(key, calls, tokens, max(0, min(needed, tokens))) for key, calls, tokens, _ in wants])
+            needed = expected[0] + expected[1]
+            wants = tuple(
+                [
+                    want if want.tokens < 0 else Want(want.key, want.calls, want.tokens, min(needed, want.tokens))
+                    for want in wants
+                ]
+            )
         return Asked(fitting.limits, wants, expected if fitting.of_tokens else None, compiled.endpoint.name)
 
     def count(self, call: Call, asked: Asked) -> None:
@@ -100,7 +105,8 @@ class Limits:
             raise LimitExceeded(_words(asked.limits, taken, asked.endpoint), retry_after=taken.seconds)
         if asked.expected is not None:
             call.reservation = Reservation(counters, taken.minute, asked.held(), asked.expected)
-            call.reply = call.reservation.metered(call.reply)
+            if call.tracked is None:  # else what was said is counted already
+                call.reply = call.reservation.metered(call.reply)
 
     def _of(self, principal: Principal, compiled: CompiledEndpoint) -> _Fitting:
         """Remembered, which costs 0.3 µs: finding them costs some µs for each of the limits."""
@@ -168,24 +174,24 @@ def _words(limits: tuple[Limit, ...], taken: Taken, endpoint: str) -> str:
 
 def _head(limits: tuple[Limit, ...], taken: Taken) -> bytes:
     """The header lines as OpenAI has them, of calls and of tokens, each of the limit that has the least room."""
-    calls: tuple[int, int] | None = None
-    tokens: tuple[int, int] | None = None
-    for limit, (calls_used, tokens_used) in zip(limits, taken.used, strict=False):
-        if limit.calls >= 0 and (calls is None or limit.calls - calls_used < calls[0]):
-            calls = (limit.calls - calls_used, limit.calls)
-        if limit.tokens >= 0 and (tokens is None or limit.tokens - tokens_used < tokens[0]):
-            tokens = (limit.tokens - tokens_used, limit.tokens)
-    head = b"" if calls is None else _lines(b"requests", calls, taken.seconds)
-    return head if tokens is None else head + _lines(b"tokens", tokens, taken.seconds)
+    calls_limit = tokens_limit = UNLIMITED
+    calls_left = tokens_left = 0
+    for (_, calls, tokens, _), (calls_used, tokens_used) in zip(limits, taken.used, strict=False):
+        if calls >= 0 and (calls_limit < 0 or calls - calls_used < calls_left):
+            calls_limit, calls_left = calls, calls - calls_used
+        if tokens >= 0 and (tokens_limit < 0 or tokens - tokens_used < tokens_left):
+            tokens_limit, tokens_left = tokens, tokens - tokens_used
+    seconds = taken.seconds
+    head = b"" if calls_limit < 0 else _REQUESTS % (calls_limit, max(0, calls_left), seconds)
+    return head if tokens_limit < 0 else head + _TOKENS % (tokens_limit, max(0, tokens_left), seconds)
 
 
-def _lines(unit: bytes, room: tuple[int, int], seconds: int) -> bytes:
-    remaining, limit = room
-    return b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %ds\r\n" % (
+def _lines(unit: bytes) -> bytes:
+    return (b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%ds\r\n") % (
         unit,
-        limit,
         unit,
-        max(0, remaining),
         unit,
-        seconds,
     )
+
+
+_REQUESTS, _TOKENS = _lines(b"requests"), _lines(b"tokens")

@@ -55,32 +55,33 @@ class Ended(Struct, frozen=True, gc=False):
 class Logged(Tracked):
     """The Reply of a call that is kept.  `limit`: bytes of an answer; of a larger one nothing is kept."""
 
-    __slots__ = ("_counted", "_counted_size", "_limit", "_status", "is_counted", "request", "rules", "too_large")
+    __slots__ = ("_counted", "_limit", "_status", "is_counted", "request", "rules", "too_large")
 
     def __init__(self, call: Call, endpoint: Endpoint, rules: AiGateway, limit: int) -> None:
         super().__init__(endpoint, call.reply, says=call.task != EMBEDDINGS_TASK)
         self.rules = rules
         self.is_counted = rules.tracks_usage
-        self._counted = 0  # pieces of what is kept, and their bytes below
-        self._counted_size = 0
+        self._counted = 0  # pieces of what is kept
         self.request: Request | None = None
         self.too_large = False
         self._limit = limit
+        self._bound = min(limit, KEPT)
         self._status = 200
 
     def whole(self, status: int, headers: bytes, body: bytes) -> None:
         """Keep it, an error too, and pass it on."""
         self._whole, self._status = True, status
-        self._keep(body)
+        self._kept.append(body)
+        self._size = len(body)
+        if self._size > self._bound:
+            self._shorten()
         self._reply.whole(status, headers, body)
 
-    def _keep(self, data: bytes) -> None:
-        self._kept.append(data)
-        self._size += len(data)
+    def _shorten(self) -> None:
         if self._size > self._limit:
             self.too_large = True
-        if self.too_large or self._size - self._counted_size > KEPT:
-            self.output_characters()
+        self.output_characters()
+        self._bound = KEPT if self.too_large else min(self._limit, self._size + KEPT)
 
     def output_characters(self) -> int:
         """How much was said; 0 where nobody wants to know.  What was kept stays, unless it is too large."""
@@ -89,7 +90,7 @@ class Logged(Tracked):
             self._said += sum(map(text_lengths.of_answer, fresh)) if self._whole else text_lengths.of_events(fresh)
         if self.too_large:
             self._kept, self._size = [], 0
-        self._counted, self._counted_size = len(self._kept), self._size
+        self._counted = len(self._kept)
         return self._said
 
     def end(self, call: Call, table: TableName) -> Ended:

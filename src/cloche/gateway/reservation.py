@@ -11,6 +11,7 @@ from typing import Protocol
 
 from cloche.domain.chat import ChatRequest
 from cloche.domain.completion import CompletionRequest
+from cloche.domain.usage import estimated_tokens
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
 from cloche.gateway.counters import Key
@@ -90,7 +91,10 @@ class Reservation:
         if call.outcome == "error" and not call.streaming:
             return 0
         prompt, answer = self._expected
-        sent = 0 if self._meter is None else self._meter.tokens()
+        if call.tracked is not None:
+            sent = estimated_tokens(call.tracked.output_characters())
+        else:
+            sent = 0 if self._meter is None else self._meter.tokens()
         return prompt + min(sent, answer)
 
 

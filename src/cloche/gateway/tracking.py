@@ -36,6 +36,7 @@ class Tracked:
     counted."""
 
     __slots__ = (
+        "_bound",
         "_kept",
         "_reply",
         "_said",
@@ -57,6 +58,7 @@ class Tracked:
         self._reply = reply
         self._kept: list[bytes] = []
         self._size = 0
+        self._bound = KEPT  # bytes above which something must happen to what is kept
         self._said = 0
         self._whole = False
         self._says = says
@@ -70,7 +72,9 @@ class Tracked:
         """Pass it on; an answer is kept, an error is none."""
         if status == 200 and self._says:
             self._whole = True
-            self._keep(body)
+            self._kept.append(body)
+            if len(body) > self._bound:
+                self._shorten()
         self._reply.whole(status, headers, body)
 
     def begin(self, headers: bytes) -> None:
@@ -79,18 +83,19 @@ class Tracked:
 
     def send(self, data: bytes) -> None:
         """Keep it and pass it on."""
-        self._keep(data)
+        self._kept.append(data)
+        self._size += len(data)
+        if self._size > self._bound:
+            self._shorten()
         self._reply.send(data)
 
     def finish(self) -> None:
         """Pass it on."""
         self._reply.finish()
 
-    def _keep(self, data: bytes) -> None:
-        self._kept.append(data)
-        self._size += len(data)
-        if self._size > KEPT:
-            self.output_characters()
+    def _shorten(self) -> None:
+        """What is kept has come to its bound."""
+        self.output_characters()
 
     def output_characters(self) -> int:
         """How much was said.  What was kept for it is forgotten."""
