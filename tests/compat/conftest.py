@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openai import OpenAI
@@ -78,11 +79,27 @@ def short_path() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def watched(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A server of two workers in front of the scripted provider, whose endpoints track their usage."""
+    """A server of two workers in front of the scripted provider, whose endpoints track their usage.  One has an
+    inference table, and one falls back from an entity that fails."""
     folder = tmp_path_factory.mktemp("watched")
-    tracked = {"usage_tracking_config": {"enabled": True}}
+    tracked: dict[str, Any] = {"usage_tracking_config": {"enabled": True}}
+    table = {"enabled": True, "catalog_name": "main", "schema_name": "logs", "table_name_prefix": "watched"}
+    behaviours = {each["name"]: each | {"ai_gateway": tracked} for each in provider.endpoints()}
+    behaviours["counted"] = behaviours["wordy"] | {"name": "counted"}
+    behaviours["kept"] = behaviours["echo"] | {
+        "name": "kept",
+        "ai_gateway": tracked | {"inference_table_config": table},
+    }
+    entities = [behaviours[name]["config"]["served_entities"][0] for name in ("failing", "wordy")]
+    shares = [
+        {"served_entity_name": name, "traffic_percentage": share} for name, share in (("failing", 100), ("wordy", 0))
+    ]
+    config_of_two = {"served_entities": entities, "traffic_config": {"routes": shares}}
+    rules = tracked | {"fallback_config": {"enabled": True}}
     config = folder / "endpoints.json"
-    config.write_text(json.dumps([each | {"ai_gateway": tracked} for each in provider.endpoints()]))
+    config.write_text(
+        json.dumps([*behaviours.values(), {"name": "spared", "config": config_of_two, "ai_gateway": rules}])
+    )
     running = Live(folder, "--config", str(config), "--no-default-endpoint", "--workers", "2")
     yield running
     running.stop()

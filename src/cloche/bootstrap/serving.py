@@ -17,6 +17,7 @@ from cloche.bootstrap.repeating import repeat
 from cloche.bootstrap.usage import resident_bytes
 from cloche.bootstrap.usage_writer import SPOOL, UsageWriter
 from cloche.control.audit import Audit
+from cloche.control.calls import Calls
 from cloche.control.compiling import Compiler
 from cloche.control.configuration import Configurations
 from cloche.control.endpoints import Endpoints
@@ -62,8 +63,10 @@ from cloche.providers.prices import PriceTable
 from cloche.settings import environment
 from cloche.snapshot import LocalModels, Slot, Snapshot
 from cloche.store.database import Store
+from cloche.store.payload_archive import PayloadArchive
 from cloche.store.payload_spool import SPOOL as PAYLOAD_SPOOL
 from cloche.store.payload_spool import PayloadSpool
+from cloche.store.payload_tables import PayloadTables
 from cloche.store.usage_spool import UsageSpool
 from cloche.telemetry import CallLog, CallRecord, call_lines
 from cloche.upstream.client import Upstream
@@ -192,6 +195,12 @@ class Serving:
         )
         return Server(app, lane, gateway, options)
 
+    def _archive(self) -> PayloadArchive:
+        """Where payloads are found again."""
+        settings = self._plan.settings
+        spool = PayloadSpool(settings.home / PAYLOAD_SPOOL)
+        return PayloadArchive(spool, PayloadTables.at(settings.tables_url, settings.home))
+
     def _context(self, send: Send, shared: SharedCounters | None) -> Context:
         publisher, settings, loop = self.publisher, self._plan.settings, asyncio.get_running_loop()
 
@@ -209,6 +218,7 @@ class Serving:
             master_key=MasterKey(publisher, now_ms),
             audit=Audit(self._store),
             usages=self._usages,
+            calls=Calls(self._store, self._slot.current, self._archive()),
             figures=self.figures,
             totals=self.totals,
             people=People(publisher, now_ms),

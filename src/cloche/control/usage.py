@@ -13,7 +13,8 @@ from contextlib import AbstractContextManager
 
 from msgspec.structs import replace
 
-from cloche.domain.access import Level, Principal, level_of
+from cloche.control.calls import managed_by
+from cloche.domain.access import Principal
 from cloche.domain.endpoint import Endpoint
 from cloche.domain.errors import InvalidParameter
 from cloche.domain.usage import CallUsage, entity_row
@@ -77,12 +78,7 @@ class Usages:
         snapshot = self._snapshot()
         groupings = [_grouping(each, snapshot) for each in by]
         if not principal.admin:
-            managed = tuple(
-                each.endpoint.id
-                for each in snapshot.endpoints.values()
-                if level_of(principal, each.levels) is Level.CAN_MANAGE
-            )
-            wanted = replace(wanted, managed=managed, requester=principal.name)
+            wanted = replace(wanted, managed=managed_by(principal, snapshot), requester=principal.name)
         with self._store.read() as work:
             return work.usage.sums(groupings, wanted)
 

@@ -51,6 +51,7 @@ class CallUsage(Struct, frozen=True, gc=False):
     hedge_entity_name: str | None = None
     hedge_input_token_count: int | None = None
     hedge_cost_nano_usd: int | None = None
+    translation: str | None = None
 
 
 class EntityRow(Struct, frozen=True):

@@ -194,6 +194,7 @@ def row(call: Call, tracked: Tracked, workspace_id: str) -> CallUsage:
         hedge_entity_name=None if hedge is None else hedge.entity,
         hedge_input_token_count=None if hedge is None else hedge_tokens,
         hedge_cost_nano_usd=None if hedge is None else _cost(hedge, Usage(hedge_tokens, 0)),
+        translation=_text(call.translation) or None,
     )
 
 

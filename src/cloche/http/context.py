@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from cloche.control.audit import Audit
+from cloche.control.calls import Calls
 from cloche.control.configuration import Configurations
 from cloche.control.endpoints import Endpoints
 from cloche.control.master_key import MasterKey
@@ -97,6 +98,7 @@ class Context(NamedTuple):
     master_key: MasterKey
     audit: Audit
     usages: Usages
+    calls: Calls
     figures: HostFigures
     totals: HostTotals
     models: LocalModels

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cloche.http.handlers import (
     audit,
+    calls,
     configuration,
     documents,
     endpoints,
@@ -47,6 +48,7 @@ ROUTES: tuple[Row, ...] = (
     *secrets.ROUTES,
     *audit.ROUTES,
     *usage.ROUTES,
+    *calls.ROUTES,
     *metrics.ROUTES,
     *models.ROUTES,
     *health.ROUTES,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -22,6 +23,10 @@ MAX_FILES = 100_000
 
 SPOOL = "payload-spool"
 """The folder in the home."""
+
+_WRITTEN_WITHIN_NS = 60_000_000_000
+_CLOCK_NS = 2_000_000_000
+"""What a clock may have been set back while a call ran."""
 
 _SUFFIX = ".rows"
 _CLAIM = "claim.json"
@@ -57,6 +62,24 @@ class PayloadSpool:
         self._count += 1
         _write(folder / f"{now_ns:020d}-{os.getpid()}-{self._count}{_SUFFIX}", msgspec.msgpack.encode(rows))
         return True
+
+    def find(self, table: TableName, request_id: str, ended_ns: int) -> PayloadRow | None:
+        """The row of a call that ended at about that time, if it is here: looked for in the files of a minute.
+
+        Raises OSError.
+        """
+        names = sorted(path.name for path in self._of(table).glob(f"*{_SUFFIX}"))
+        bounds = (f"{at:020d}" for at in (max(0, ended_ns - _CLOCK_NS), ended_ns + _WRITTEN_WITHIN_NS))
+        first, last = (bisect_left(names, bound) for bound in bounds)
+        for name in names[first:last]:
+            try:
+                rows = _decode((self._of(table) / name).read_bytes())
+            except (FileNotFoundError, msgspec.MsgspecError):
+                continue  # brought meanwhile, or spoilt, which the host finds out
+            for row in rows:
+                if row.databricks_request_id == request_id:
+                    return row
+        return None
 
     # ---------------------------------------------------------------- the host
 

@@ -39,6 +39,7 @@ _COLUMNS = (
     ("served_entity_id", "string"),
     ("requester", "string"),
 )
+_KEPT = PayloadRow.__struct_fields__
 
 
 class TableFigures(NamedTuple):
@@ -95,6 +96,22 @@ class PayloadTables:
         files = opened.get_add_actions(flatten=True)
         sizes, counts = (files.column(name).to_pylist() for name in ("size_bytes", "num_records"))
         return TableFigures(sum(count or 0 for count in counts), len(sizes), sum(sizes), opened.version())
+
+    def find(self, table: TableName, request_id: str, day: str) -> PayloadRow | None:
+        """The row of a call of that day (`2026-01-31`, UTC); None if there is none."""
+        from deltalake import QueryBuilder
+
+        opened = self._existing(table)
+        if opened is None:
+            return None
+        quoted = request_id.replace("'", "''")
+        wanted = f"request_date = DATE '{day}' AND databricks_request_id = '{quoted}'"
+        query = f"SELECT {', '.join(_KEPT)} FROM t WHERE {wanted} LIMIT 1"  # noqa: S608 (quoted)
+        rows = QueryBuilder().register("t", opened).execute(query).read_all().to_struct_array().to_pylist()
+        if not rows:
+            return None
+        told = rows[0]
+        return PayloadRow(**told | {"request_time": int(told["request_time"].timestamp() * 1000)})
 
     def compact(self, table: TableName) -> int:
         """Make few files of many; how many are left out from now on."""

@@ -6,7 +6,7 @@ column is the same on both databases.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Double, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Double, Index, Integer, String, Table, Text
 
 from cloche.store.tables import metadata
 
@@ -19,7 +19,7 @@ endpoint_usage = Table(
     Column("databricks_request_id", String(64), primary_key=True),
     Column("requester", String(255), nullable=False),
     Column("status_code", Integer, nullable=False),
-    Column("request_time", DateTime, nullable=False, index=True),
+    Column("request_time", DateTime, nullable=False),
     Column("input_token_count", BigInteger, nullable=False),
     Column("output_token_count", BigInteger, nullable=False),
     Column("input_character_count", BigInteger, nullable=False),
@@ -40,6 +40,8 @@ endpoint_usage = Table(
     Column("hedge_entity_name", String(63)),
     Column("hedge_input_token_count", BigInteger),
     Column("hedge_cost_nano_usd", BigInteger),
+    Column("translation", Text),
+    Index("ix_endpoint_usage_newest", "request_time", "databricks_request_id"),
 )
 
 served_entities = Table(

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select, update
 from cloche.domain.endpoint import Endpoint
 from cloche.domain.state import State
 from cloche.store.audit import AuditTable
+from cloche.store.calls import CallTable
 from cloche.store.endpoints import EndpointTable
 from cloche.store.meta import MetaTable
 from cloche.store.oauth import ClientSecretTable, SigningKeyTable
@@ -42,6 +43,7 @@ class Work:
         self.secrets = SecretTable(connection)
         self.audit = AuditTable(connection)
         self.usage = UsageTable(connection)
+        self.calls = CallTable(connection)
 
     def revision(self) -> int:
         """The number that grows with every published change."""
