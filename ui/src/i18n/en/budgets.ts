@@ -6,7 +6,7 @@ export const budgets = {
   name: "Name",
   scope: "Counts the calls of",
   scopes: { workspace: "Everybody, to all endpoints", endpoint: "One endpoint", user: "Each user, or one", group: "One group" },
-  subjects: { workspace: "", endpoint: "Endpoint", user: "User", group: "Group" },
+  subjects: { endpoint: "Endpoint", user: "User", group: "Group" },
   userHelp: "Leave it empty for a budget that each user has.",
   eachUser: "each user",
   everybody: "everybody",

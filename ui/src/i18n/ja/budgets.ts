@@ -8,7 +8,7 @@ export const budgets: typeof shape = {
   name: "名前",
   scope: "対象とする呼び出し",
   scopes: { workspace: "全員、すべてのエンドポイント", endpoint: "1 つのエンドポイント", user: "各ユーザー、または 1 人", group: "1 つのグループ" },
-  subjects: { workspace: "", endpoint: "エンドポイント", user: "ユーザー", group: "グループ" },
+  subjects: { endpoint: "エンドポイント", user: "ユーザー", group: "グループ" },
   userHelp: "空欄にすると、ユーザーごとに同じ予算を設けます。",
   eachUser: "各ユーザー",
   everybody: "全員",
