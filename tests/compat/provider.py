@@ -1,7 +1,7 @@
 """A deterministic OpenAI-shaped provider: what a small model cannot show, and failures on demand.
 
 The name of the model says what happens: `echo` answers with the request it got, `tools` calls two functions at once,
-and so on.  `asked` keeps every request body.
+and so on.  `asked` keeps every request body, `parents` every `traceparent`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Provider(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[Event] = []
+        self.parents: list[str | None] = []
 
     @property
     def url(self) -> str:
@@ -60,6 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         """Answer as the model's name says."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.asked.append(body)
+        self.server.parents.append(self.headers.get("traceparent"))
         model = body["model"]
         if model in REFUSALS:
             status, message = REFUSALS[model]

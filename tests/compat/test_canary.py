@@ -354,6 +354,7 @@ def test_tokens_and_client_secrets_are_told_once(watched: Watched) -> None:
         ("CLOCHE_DATABASE_URL", f"mysql://cloche:{marked('password')}@127.0.0.1:1/cloche"),
         ("CLOCHE_MASTER_KEY", marked("key")),
         ("CLOCHE_ADMIN_TOKEN", f"{marked('token')} with a space"),
+        ("CLOCHE_OTEL_HEADERS", f"x-key {marked('key')}"),
         ("CLOCHE_HTTP_PROXY", f"ftp://user:{marked('password')}@127.0.0.1:x"),
     ],
 )

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from cloche.bootstrap.trace_writer import Collector, collector
 from cloche.control.declared import Declared, DeclaredEndpoints, declared_endpoints
 from cloche.domain.endpoint import Declaration, ServedEntity
 from cloche.domain.errors import NotFound
@@ -32,7 +33,8 @@ class CannotStart(Exception):
 
 
 class Plan(NamedTuple):
-    """What is to be served, and how, found to be sound.  `declared`: the endpoints of this start."""
+    """What is to be served, and how, found to be sound.  `declared`: the endpoints of this start.  `traces`: where they
+    go; None: there are none."""
 
     settings: Settings
     declared: DeclaredEndpoints
@@ -40,6 +42,7 @@ class Plan(NamedTuple):
     upstream: UpstreamOptions
     catalogue: Catalogue
     model_problem: ModelProblem
+    traces: Collector | None = None
 
     @property
     def endpoints(self) -> list[Declaration]:
@@ -95,7 +98,8 @@ def make_plan(settings: Settings) -> Plan:
         except CannotUse as error:
             raise CannotStart(str(error)) from None
     upstream = _upstream_options(settings, declared.endpoints)
-    return Plan(settings, declared, _tls(settings), upstream, catalogue, model_problem)
+    traces = _collector(settings)
+    return Plan(settings, declared, _tls(settings), upstream, catalogue, model_problem, traces)
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -165,6 +169,15 @@ def _upstream_options(settings: Settings, endpoints: Iterable[Declaration]) -> U
         ca_bundle=None if settings.ca_bundle is None else str(settings.ca_bundle),
         reach=_reach(settings),
     )
+
+
+def _collector(settings: Settings) -> Collector | None:
+    if settings.otel_endpoint is None:
+        return None
+    try:
+        return collector(settings.otel_endpoint, settings.otel_headers)
+    except ValueError as error:
+        raise SettingsError([f"otel_endpoint, otel_headers: {error}"]) from None
 
 
 def _reach(settings: Settings) -> Reach:

@@ -14,6 +14,7 @@ from cloche.bootstrap.host import now_ms
 from cloche.bootstrap.payload_writer import PayloadWriter
 from cloche.bootstrap.plan import Plan
 from cloche.bootstrap.repeating import repeat
+from cloche.bootstrap.trace_writer import TraceWriter
 from cloche.bootstrap.usage import resident_bytes
 from cloche.bootstrap.usage_writer import SPOOL, UsageWriter
 from cloche.control.audit import Audit
@@ -75,6 +76,16 @@ SWEEP_SECONDS = 300.0
 """Between two looks at the answers that are kept."""
 
 
+def _sweeping(*kept: KeptAnswers | AnswerCache) -> asyncio.Task[None]:
+    """What forgets answers, until it is cancelled."""
+
+    def sweep() -> None:
+        for each in kept:
+            each.sweep()
+
+    return asyncio.create_task(repeat(SWEEP_SECONDS, "forgetting kept answers", lambda: asyncio.to_thread(sweep)))
+
+
 class Serving:
     """Made in the event loop.  `models`: the local models, wherever their engines are."""
 
@@ -94,6 +105,7 @@ class Serving:
         self.totals = HostTotals(self._slot)
         self._usages = Usages(store, self._slot.current)
         self._ledger = Ledger(self._slot, workspace_id(store.key))
+        self._traces = TraceWriter(plan.settings, plan.traces, self._slot)
         self._entities = Entities(plan.settings.workers)
         self.figures.circuits = self._entities.circuits
         self.publisher.published += (self._entities.keep_only, self.totals.keep_only, self.figures.keep_only)
@@ -122,14 +134,7 @@ class Serving:
         answers = KeptAnswers(settings.home / FOLDER)
         cache = AnswerCache(settings.home / CACHE_FOLDER, self._slot)
         flights = Flights()
-
-        def sweep() -> None:
-            answers.sweep()
-            cache.sweep()
-
-        sweeping = asyncio.create_task(
-            repeat(SWEEP_SECONDS, "forgetting kept answers", lambda: asyncio.to_thread(sweep))
-        )
+        sweeping = _sweeping(answers, cache)
         writer = UsageWriter(self._ledger, self._usages, UsageSpool(self._plan.settings.home / SPOOL))
         payloads = Payloads(settings.payload_max_bytes)
         keeping = PayloadWriter(payloads, PayloadSpool(settings.home / PAYLOAD_SPOOL))
@@ -140,6 +145,8 @@ class Serving:
             "cloche_cache_hits_total": cache.hits,
             "cloche_cache_misses_total": cache.misses,
             "cloche_coalesced_calls_total": flights.joined,
+            "cloche_spans_sent_total": self._traces.sent,
+            "cloche_traced_calls_lost_total": self._traces.lost,
         }
         self.totals.gauges = lambda: {
             "cloche_upstream_calls": upstream.active,
@@ -150,14 +157,16 @@ class Serving:
         }
         writer.start()
         keeping.start()
+        self._traces.start(upstream.send)
         try:
-            lasting = Lasting(counters, self._entities, shared, payloads, answers, cache, flights)
+            lasting = Lasting(counters, self._entities, shared, payloads, answers, cache, flights, self._traces.tracer)
             server = self._server(self._sender(upstream), call_log, lasting)
             # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
             gc.collect()
             gc.freeze()
             await server.run_on(listener, on_started)
         finally:
+            await self._traces.stop()
             await upstream.close()
             sweeping.cancel()
             await asyncio.wait([sweeping])

@@ -29,6 +29,8 @@ Request = ChatRequest | CompletionRequest | EmbeddingRequest
 def ask(call: Call, request: Request, target: Target, send: Send) -> None:
     """Ask a target.  A Problem if it cannot be asked that; what goes wrong later is told to the call."""
     call.target = target
+    if call.trace is not None:
+        send = call.trace.attempt(call, request, target, send)
     if isinstance(request, ChatRequest):
         _chat(call, request, target, send)
     elif isinstance(request, CompletionRequest):

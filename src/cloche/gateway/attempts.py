@@ -112,6 +112,8 @@ class Attempts:
     def recover(self, problem: Problem) -> bool:
         """Ask again, or somebody else, if that may help."""
         self._leave(self._was_well(problem))
+        if self._call.trace is not None:
+            self._call.trace.over(self._call, problem)
         target = self._targets[self._at]
         self.told.append(f"{target.entity}={problem.code}")
         self._call.attempts = ", ".join(self.told) if len(self.told) > 1 else ""

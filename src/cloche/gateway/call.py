@@ -26,6 +26,7 @@ from cloche.wire import errors
 
 if TYPE_CHECKING:
     from cloche.gateway.payloads import Logged
+    from cloche.gateway.tracing import Trace
     from cloche.gateway.tracking import Tracked
 
 log = logging.getLogger("cloche.gateway")
@@ -135,6 +136,7 @@ class Call:
         "strict",
         "target",
         "task",
+        "trace",
         "tracked",
         "translation",
         "usage",
@@ -162,6 +164,7 @@ class Call:
         self.governed: Governed | None = None
         self.tracked: Tracked | None = None  # what the usage tables are told of it
         self.logged: Logged | None = None  # what an inference table is told of it
+        self.trace: Trace | None = None  # what is noted for spans of it
         self.reservation: Reserved | None = None
         self.limits = b""  # header lines that tell how much room there is in the endpoint's limits
         self.attempts = ""  # which targets were asked and what came of it, where there was more than one
@@ -307,6 +310,8 @@ class Call:
             return  # while its answer was handed over: it was blocked
         self.ended = True
         self.source = None
+        if self.trace is not None:
+            self.trace.over(self, self.problem)
         if self.governed is not None:
             self.governed.ended()
             self.governed = None

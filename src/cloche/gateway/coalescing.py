@@ -193,4 +193,5 @@ def _stand_in(first: Call, flight: Flight) -> Call:
     asked.grant, asked.headers, asked.endpoint = first.grant, first.headers, first.endpoint
     asked.task, asked.client_request_id = first.task, first.client_request_id
     asked.stream, asked.strict = first.stream, first.strict
+    asked.trace = first.trace
     return asked

@@ -27,6 +27,7 @@ from cloche.gateway.payloads import Payloads, log_payloads
 from cloche.gateway.sameness import question
 from cloche.gateway.shared_counters import SharedCounters
 from cloche.gateway.shared_limits import SharedLimits
+from cloche.gateway.tracing import Tracer
 from cloche.gateway.tracking import track
 from cloche.snapshot import CompiledEndpoint, Slot
 
@@ -35,7 +36,7 @@ class Lasting(NamedTuple):
     """What outlives calls and configurations.  `counters`: of rate limits.  `entities`: how those that are asked do.
     `shared`: counters of all hosts, where there are some.  `payloads`: calls on their way to inference tables.
     `answers`: to calls that have an idempotency key.  `cache`: of endpoints that give answers again.  `flights`: calls
-    that others may join."""
+    that others may join.  `tracer`: chooses calls of which spans are made."""
 
     counters: Counters
     entities: Entities
@@ -44,6 +45,7 @@ class Lasting(NamedTuple):
     answers: KeptAnswers | None = None
     cache: AnswerCache | None = None
     flights: Flights | None = None
+    tracer: Tracer | None = None
 
 
 class Governor:

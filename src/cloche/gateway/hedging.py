@@ -162,6 +162,7 @@ class _Runner:
         call.id, call.arrived, call.started = real.id, real.arrived, began
         call.grant, call.endpoint, call.task = real.grant, real.endpoint, real.task
         call.stream, call.strict = real.stream, real.strict
+        call.trace = real.trace
 
     def told(self) -> list[str]:
         """Its attempts and what came of each."""

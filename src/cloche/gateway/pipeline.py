@@ -108,6 +108,7 @@ class Gateway:
         self._send = send
         self._governor = Governor(slot, send, lasting)
         self._answers = lasting.answers
+        self._tracer = lasting.tracer
         self._on_call_end = on_call_end
         self._live: set[Call] = set()
         self._draining = False
@@ -137,6 +138,8 @@ class Gateway:
 
     def answer(self, call: Call, ask: Ask, body: bytes) -> None:
         """Answer an admitted call whose body is complete.  Never raises."""
+        if self._tracer is not None:
+            self._tracer.begin(call, ask.headers)
         call.guard(self._read, call, ask, body)
 
     def _read(self, call: Call, ask: Ask, body: bytes) -> None:
@@ -189,6 +192,8 @@ class Gateway:
         self._live.discard(call)
         if call.reservation is not None:
             call.reservation.settle(call)
+        if call.trace is not None and self._tracer is not None:
+            self._tracer.note(call, call.trace)
         self._on_call_end(call)
 
     def keep_alive(self) -> None:

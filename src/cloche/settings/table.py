@@ -128,6 +128,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             kind=text("local or refuse", "local|refuse"),
         ),
     ] = "local"
+    otel_endpoint: Annotated[
+        str | None,
+        Field(
+            help="Collector of OpenTelemetry traces (OTLP over HTTP); without a path it is `/v1/traces`.",
+            kind=text("http:// or https:// with a host", r"https?://[^\s/?#@]+(/[^\s?#]*)?"),
+        ),
+    ] = None
+    otel_headers: Annotated[
+        str | None,
+        Field(
+            help="Header fields that the collector wants, as its key.",
+            kind=text("NAME=VALUE, with commas between several", r"[!#$%&'*+.^_`|~0-9A-Za-z-]+=[ -~]*"),
+            flag=None,  # a flag would show in the list of processes
+            hides="whole",
+        ),
+    ] = None
+    otel_sample_ratio: Annotated[
+        float, Field(help="Part of the calls without a `traceparent` that are traced.", kind=number(0, 1))
+    ] = 1.0
+    otel_content: Annotated[bool, Field(help="Put prompts and answers into traces.", kind=switch())] = False
+    otel_propagate: Annotated[
+        tuple[str, ...],
+        Field(
+            help="Hosts of providers that are sent `traceparent`; `*` for all.",
+            kind=list_of(text("HOST", r"\*|[A-Za-z0-9.:_-]+"), "host names, or *, with commas between them"),
+        ),
+    ] = ()
     log_format: Annotated[
         Literal["plain", "json"], Field(help="Shape of log lines.", kind=text("plain or json", "plain|json"))
     ] = "plain"

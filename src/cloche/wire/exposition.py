@@ -24,6 +24,8 @@ _ABOUT = {
     "cloche_cache_hits_total": "Calls that were given a kept answer.",
     "cloche_cache_misses_total": "Calls of endpoints that keep answers for which there was none.",
     "cloche_coalesced_calls_total": "Calls that got the answer of another call under way.",
+    "cloche_spans_sent_total": "Spans that the collector of traces took.",
+    "cloche_traced_calls_lost_total": "Calls whose spans got nowhere.",
     "cloche_log_lines_lost_total": "Lines of calls that the log had no room for.",
 }
 
