@@ -24,15 +24,14 @@ export function withQuery(path: string, query: Query = {}): string {
   return text ? `${path}?${text}` : path;
 }
 
-/** The answer, whatever its body. Throws ApiError where it is no success; a 401 signs out. */
-export async function send(method: string, path: string, options: Options = {}): Promise<Response> {
+/** The answer, whatever its status and body. Throws ApiError only where there is none. */
+export async function request(method: string, path: string, options: Options = {}): Promise<Response> {
   const headers: Record<string, string> = { ...options.headers };
   const token = session.token();
   if (token && !options.anonymous) headers["Authorization"] = `Bearer ${token}`;
   if (options.body !== undefined) headers["Content-Type"] = "application/json";
-  let response: Response;
   try {
-    response = await fetch(withQuery(path, options.query), {
+    return await fetch(withQuery(path, options.query), {
       method,
       headers,
       body: options.body === undefined ? undefined : JSON.stringify(options.body),
@@ -45,6 +44,12 @@ export async function send(method: string, path: string, options: Options = {}):
     if (thrown instanceof DOMException && thrown.name === "AbortError") throw thrown;
     throw asApiError(thrown);
   }
+}
+
+/** The answer, whatever its body. Throws ApiError where it is no success; a 401 signs out. */
+export async function send(method: string, path: string, options: Options = {}): Promise<Response> {
+  const token = session.token();
+  const response = await request(method, path, options);
   if (response.ok) return response;
   const error = await errorOf(response);
   // Another tab may have signed in anew since this request left.
