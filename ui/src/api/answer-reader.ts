@@ -4,6 +4,8 @@
  * Pure. Reads OpenAI's shapes, and the parts in which Databricks has the reasoning of a model.
  */
 
+import type { ApiError } from "./errors";
+
 export interface ToolCall {
   id: string;
   name: string;
@@ -29,6 +31,25 @@ export interface Reading {
   /** The vectors of an embeddings answer: how many, and how long each is. */
   vectors: { count: number; length: number } | null;
   error: { code: string; message: string } | null;
+}
+
+export interface Answer {
+  /** 0 until the head is here. */
+  status: number;
+  headers: [string, string][];
+  reading: Reading;
+  /** What came, as it came; kept only where it is asked for. */
+  raw: string;
+  /** Milliseconds from the press of the button. */
+  firstMs: number | null;
+  totalMs: number | null;
+  /** A refusal, or a connection that broke. An error inside a stream stands in the reading. */
+  failure: ApiError | null;
+  stopped: boolean;
+}
+
+export function emptyAnswer(): Answer {
+  return { status: 0, headers: [], reading: emptyReading(), raw: "", firstMs: null, totalMs: null, failure: null, stopped: false };
 }
 
 type Json = Record<string, unknown>;
@@ -85,4 +106,11 @@ function readToolCall(into: Reading, call: unknown, place: number): void {
   held.id ||= textIn(call["id"]);
   held.name ||= textIn(made["name"]);
   held.arguments += textIn(made["arguments"]);
+}
+
+/** Tokens of the answer for each second after the first one; null where the provider counted none, or the time is too short to tell. */
+export function tokensPerSecond({ reading, firstMs, totalMs }: Answer): number | null {
+  const tokens = reading.usage?.completion_tokens;
+  if (!tokens || tokens < 2 || firstMs === null || totalMs === null || totalMs - firstMs < 20) return null;
+  return ((tokens - 1) / (totalMs - firstMs)) * 1000;
 }

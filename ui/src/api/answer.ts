@@ -1,28 +1,9 @@
 /** One call to a model and all that is known of its answer while it comes. */
-import { emptyReading, type Reading, read } from "./answer-reader";
+import { type Answer, emptyAnswer, type Reading, read } from "./answer-reader";
 import { request } from "./client";
 import { ApiError, asApiError, errorOf } from "./errors";
 import { EventParser } from "./event-parser";
 import { type Body, headersOfInterest, invocationsPath } from "./invocations";
-
-export interface Answer {
-  /** 0 until the head is here. */
-  status: number;
-  headers: [string, string][];
-  reading: Reading;
-  /** What came, as it came; kept only where it is asked for. */
-  raw: string;
-  /** Milliseconds from the press of the button. */
-  firstMs: number | null;
-  totalMs: number | null;
-  /** A refusal, or a connection that broke. An error inside a stream stands in the reading. */
-  failure: ApiError | null;
-  stopped: boolean;
-}
-
-export function emptyAnswer(): Answer {
-  return { status: 0, headers: [], reading: emptyReading(), raw: "", firstMs: null, totalMs: null, failure: null, stopped: false };
-}
 
 export interface Asking {
   signal: AbortSignal;
@@ -89,11 +70,4 @@ async function readEvents(response: Response, answer: Answer, began: number, tol
 
 function saysSomething({ text, reasoning, toolCalls, refusal }: Reading): boolean {
   return text !== "" || reasoning !== "" || refusal !== "" || toolCalls.length > 0;
-}
-
-/** Tokens of the answer for each second after the first one; null where the provider counted none, or the time is too short to tell. */
-export function tokensPerSecond({ reading, firstMs, totalMs }: Answer): number | null {
-  const tokens = reading.usage?.completion_tokens;
-  if (!tokens || tokens < 2 || firstMs === null || totalMs === null || totalMs - firstMs < 20) return null;
-  return ((tokens - 1) / (totalMs - firstMs)) * 1000;
 }

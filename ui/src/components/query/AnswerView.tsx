@@ -1,7 +1,6 @@
 /** What came of one call: text as Markdown, reasoning folded, tool calls, figures, and errors as errors. */
 import { lazy, Suspense } from "react";
-import { type Answer, tokensPerSecond } from "~/api/answer";
-import type { Reading, ToolCall } from "~/api/answer-reader";
+import { type Answer, type Reading, type ToolCall, tokensPerSecond } from "~/api/answer-reader";
 import { Badge } from "~/components/Badge";
 import { CodeBlock } from "~/components/copy";
 import { Banner, ErrorNote } from "~/components/states";

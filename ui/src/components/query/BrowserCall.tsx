@@ -1,6 +1,7 @@
 /** A call from the browser: the body as JSON, the answer as it comes, and as it came. */
 import { type ReactNode, useEffect, useRef, useState } from "react";
-import { type Answer, ask, emptyAnswer } from "~/api/answer";
+import { ask } from "~/api/answer";
+import { type Answer, emptyAnswer } from "~/api/answer-reader";
 import type { Body } from "~/api/invocations";
 import { Badge } from "~/components/Badge";
 import { Button } from "~/components/Button";
