@@ -23,9 +23,10 @@ export function lookOf({ kind = "default", small }: Look, more = ""): string {
   return ["button", kinds[kind], small ? "small" : "", more].filter(Boolean).join(" ");
 }
 
-export function Button({ kind, small, icon, busy, children, className, isDisabled, ...rest }: ButtonProps) {
+export function Button({ kind, small, icon, busy, children, className, isDisabled, onPress, ...rest }: ButtonProps) {
   return (
-    <AriaButton {...rest} isDisabled={isDisabled || busy} className={lookOf({ kind, small }, className)}>
+    // Not disabled while it is busy: that would take the focus away from it, and Escape from the dialog that it is in.
+    <AriaButton {...rest} isDisabled={isDisabled} onPress={busy ? undefined : onPress} data-pending={busy || undefined} className={lookOf({ kind, small }, className)}>
       {busy ? <span className="spinner" /> : icon && <Icon name={icon} size={small ? 14 : 16} />}
       {children}
     </AriaButton>

@@ -55,18 +55,19 @@ export function ToolCalls({ calls }: { calls: readonly ToolCall[] }) {
   );
 }
 
-export function ReadingView({ reading, streaming }: { reading: Reading; streaming: boolean }) {
+/** `silent`: says nothing where there is nothing, because something else tells why. */
+export function ReadingView({ reading, streaming, silent }: { reading: Reading; streaming: boolean; silent?: boolean }) {
   const t = useT("query");
   const { text, refusal, vectors } = reading;
   const calls = reading.toolCalls.filter(Boolean);
-  const silent = !text && !refusal && !calls.length && !reading.reasoning && !vectors;
+  const nothing = !text && !refusal && !calls.length && !reading.reasoning && !vectors;
   return (
     <div className="stack">
       <Reasoning text={reading.reasoning} open={streaming && !text} />
       {(text || refusal) && <MarkdownText text={text || refusal} />}
       {calls.length > 0 && <ToolCalls calls={calls} />}
       {vectors && <p>{t.vectors(vectors.count, vectors.length)}</p>}
-      {silent && (streaming ? <p className="faint query-waiting">{t.waiting}</p> : !reading.error && <p className="faint">{t.nothingSaid}</p>)}
+      {nothing && (streaming ? <p className="faint query-waiting">{t.waiting}</p> : !silent && !reading.error && <p className="faint">{t.nothingSaid}</p>)}
     </div>
   );
 }

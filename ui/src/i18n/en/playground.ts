@@ -58,7 +58,7 @@ export const playground = {
     systemPlaceholder: "What the model is, and how it should answer",
     sampling: "Sampling",
     more: "More parameters",
-    number: { temperature: "Temperature", top_p: "Top P", max_tokens: "Most tokens", seed: "Seed", frequency_penalty: "Frequency penalty", presence_penalty: "Presence penalty" },
+    number: { temperature: "Temperature", top_p: "Top P", max_tokens: "Max tokens", seed: "Seed", frequency_penalty: "Frequency penalty", presence_penalty: "Presence penalty" },
     unset: "Not sent",
     stop: "Stop sequences",
     stopHelp: "One on each line.",

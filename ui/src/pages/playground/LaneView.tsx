@@ -13,6 +13,8 @@ import { type AssistantTurn, pathOf } from "./tree";
 
 interface LaneProps {
   lane: Lane;
+  /** From 1, where there are several. */
+  number?: number;
   endpoints: readonly EndpointChoice[];
   running: ReadonlySet<string>;
   /** Undefined where it is the only one. */
@@ -22,20 +24,21 @@ interface LaneProps {
   onSuggestion(text: string): void;
 }
 
-export function LaneView({ lane, endpoints, running, onRemove, onEndpoint, onDetails, onSuggestion }: LaneProps) {
+export function LaneView({ lane, number, endpoints, running, onRemove, onEndpoint, onDetails, onSuggestion }: LaneProps) {
   const t = useT("playground");
   const turns = pathOf(lane.tree);
   const last = turns.at(-1);
   const busy = turns.some((turn) => running.has(turn.id));
   const here = endpoints.find((each) => each.name === lane.endpoint);
   const scroll = useEnd(turns.length);
+  const name = number === undefined ? lane.endpoint : `${lane.endpoint} (${number})`;
   return (
-    <section className="playground-lane" aria-label={t.messages(lane.endpoint)}>
+    <div className="playground-lane" role="group" aria-label={name}>
       <div className="playground-lane-head">
         <EndpointSelect lane={lane} endpoints={endpoints} onEndpoint={onEndpoint} />
         {onRemove && <IconButton small icon="close" label={t.removeEndpoint(lane.endpoint)} onPress={onRemove} />}
       </div>
-      <div className="playground-scroll" ref={scroll.box} onScroll={scroll.onScroll} tabIndex={0} role="region" aria-label={t.messages(lane.endpoint)} aria-busy={busy}>
+      <div className="playground-scroll" ref={scroll.box} onScroll={scroll.onScroll} tabIndex={0} role="region" aria-label={t.messages(name)} aria-busy={busy}>
         <div className="playground-turns" ref={scroll.content}>
           <LaneNote lane={lane} here={here} />
           {turns.map((turn) => (
@@ -70,7 +73,7 @@ export function LaneView({ lane, endpoints, running, onRemove, onEndpoint, onDet
       <p className="sr-only" role="status">
         {busy ? t.answering : last?.role === "assistant" ? t.answered : ""}
       </p>
-    </section>
+    </div>
   );
 }
 

@@ -80,6 +80,7 @@ function Talk({ endpoints }: { endpoints: readonly EndpointChoice[] }) {
                 <LaneView
                   key={lane.id}
                   lane={lane}
+                  number={current.lanes.length > 1 ? index + 1 : undefined}
                   endpoints={endpoints}
                   running={running}
                   onRemove={current.lanes.length > 1 ? () => playground.removeLane(lane.id) : undefined}
@@ -113,8 +114,10 @@ function Code({ conversation, text, endpoints, onClose }: { conversation: Conver
   const lane = lanes[0];
   const words = useT("query");
   if (!lane) return null;
-  const turns = pathOf(lane.tree);
-  const asked = turns.at(-1)?.role === "assistant" || !turns.length ? text.trim() || (turns.length ? "" : words.question) : "";
+  const said = pathOf(lane.tree);
+  const asked = text.trim() || (said.length ? "" : words.question);
+  // With nothing new to ask, it is the last question once more.
+  const turns = !asked && said.at(-1)?.role === "assistant" ? said.slice(0, -1) : said;
   const messages = [...messagesOf(turns, settings.system), ...(asked ? [{ role: "user", content: asked }] : [])];
   const task = endpoints.find((each) => each.name === lane.endpoint)?.task;
   return <QueryDialog open onClose={onClose} endpoint={lane.endpoint} task={task} body={bodyOf(settings, messages).body} />;

@@ -142,7 +142,7 @@ function Reply(props: Shown<AssistantTurn>) {
   );
   return (
     <Frame who={model && model !== turn.endpoint ? `${turn.endpoint} · ${model}` : turn.endpoint || t.model} tone="assistant" tools={tools} foot={!running && <Figures answer={answer} />}>
-      {!failed && <ReadingView reading={answer.reading} streaming={running} />}
+      {!failed && <ReadingView reading={answer.reading} streaming={running} silent={answer.stopped || answer.failure !== null} />}
       {!running && <AnswerFault answer={answer} retry={() => playground.again(laneId, turn.parent)} />}
       {!running && (answer.stopped || ended) && (
         <p className="faint">
