@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from cloche.domain.ai_gateway import (
     Coalescing,
     GuardrailParameters,
     Guardrails,
+    Hedging,
     Pii,
     ResponseCache,
     UsageTracking,
@@ -318,12 +320,30 @@ def test_who_hangs_up(tmp_path: Path) -> None:
     world.last.answer(answer(11, 7))
     assert second.status == 200
     assert [(record.outcome, record.input_tokens) for record in world.records] == [("cancelled", None), ("ok", 11)]
+    world.records.clear()
     both = [world.ask(temperature=0)[0] for _ in range(2)]
     for call in both:
         assert not world.last.cancelled
         call.hang_up()
     assert world.last.cancelled
     assert world.idle
+    assert None not in [record.entity for record in world.records], "somebody was asked for each"
+    assert [record.coalesced for record in world.records] == [False, False]
+
+
+def test_who_was_asked_besides(tmp_path: Path) -> None:
+    """Of a race, the one that was stopped is told in the row of the call that has the tokens, and in no other."""
+
+    async def test() -> None:
+        world = Caching(tmp_path, structs.replace(TOGETHER, hedging_config=Hedging(delay_seconds=0.01)))
+        calls = [world.ask(temperature=0)[0] for _ in range(2)]
+        await asyncio.sleep(0.1)
+        assert len(world.calls) == 2
+        world.last.answer(answer(11, 7))
+        assert [call.status for call in calls] == [200, 200]
+        assert [call.hedge is not None for call in calls] == [True, False]
+
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize("begun", [True, False])

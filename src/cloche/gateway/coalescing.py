@@ -9,6 +9,8 @@ and each that joins 20 µs.  Must not know whom is asked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cloche.domain.chat import Usage
 from cloche.domain.embedding import EmbeddingRequest
 from cloche.gateway.asking import Request
@@ -45,12 +47,14 @@ class Flights:
         flight.add(call)
         return True
 
-    def begin(self, call: Call, asked: bytes) -> Call:
-        """The call that is to be asked in the place of this one, which gets its answer."""
+    def begin(self, call: Call, asked: bytes, ask: Callable[[Call], None]) -> None:
+        """Ask, in the place of this call, one that stands for it and for those that will join."""
         flight = Flight(call, self, asked)
         self._under_way[asked] = flight
         flight.add(call)
-        return flight.asked
+        flight.asked.guard(ask, flight.asked)
+        if not call.ended:
+            call.target = flight.asked.target
 
     def close(self, flight: Flight, asked: bytes) -> None:
         """Nobody can join it any more."""
@@ -76,7 +80,7 @@ class Flight:
         self._seats.append(seat)
         call.source = seat
         if self._sent:
-            self._tell(call)
+            self._tell(seat)
             call.send(b"".join(self._sent))
 
     # ---------------------------------------------------------------- Reply
@@ -86,7 +90,7 @@ class Flight:
         self._close()
         problem, usage = self.asked.problem, self.asked.usage
         for seat in self._all():
-            self._tell(seat.call)
+            self._tell(seat)
             if problem is None:
                 seat.call.answer(body, self._share(seat, usage))
             else:
@@ -107,7 +111,7 @@ class Flight:
             self._sent.append(data)
         for seat in self._all():
             if seat in self._seats:
-                self._tell(seat.call)
+                self._tell(seat)
                 seat.call.send(data)
 
     def finish(self) -> None:
@@ -115,6 +119,7 @@ class Flight:
         self._close()
         problem, usage = self.asked.problem, self.asked.usage
         for seat in self._all():
+            self._tell(seat)
             if problem is None:
                 seat.call.finish(self._share(seat, usage))
             else:
@@ -138,7 +143,11 @@ class Flight:
         """One does not want the answer any more."""
         if seat not in self._seats:
             return
+        was_payer = self._seats[0] is seat
         self._seats.remove(seat)
+        if was_payer and self._seats:
+            heir = self._seats[0].call
+            heir.coalesced, heir.usage, heir.target = False, None, self.asked.target
         if self._slow:
             self.resume(seat)
         if not self._seats and not self.asked.ended:
@@ -149,12 +158,15 @@ class Flight:
         return tuple(self._seats)
 
     def _share(self, seat: Seat, usage: Usage | None) -> Usage | None:
-        payer = self._seats and self._seats[0] is seat
-        seat.call.coalesced = not payer
-        return usage if payer else _NOTHING
+        return usage if self._pays(seat) else _NOTHING
 
-    def _tell(self, call: Call) -> None:
-        """What its head says of who answered."""
+    def _pays(self, seat: Seat) -> bool:
+        return bool(self._seats) and self._seats[0] is seat
+
+    def _tell(self, seat: Seat) -> None:
+        """What its head says of who answered; who else was asked, only of who pays."""
+        call = seat.call
+        call.hedge = self.asked.hedge if self._pays(seat) else None
         call.target, call.translation = self.asked.target, self.asked.translation
         call.attempts, call.heard_at = self.asked.attempts, self.asked.heard_at
 

@@ -95,8 +95,8 @@ class Governor:
             assert call.grant is not None
             asked = question(call, request, compiled, entity, whose=call.grant.principal.id)
             if not self._flights.join(call, asked):
-                together = self._flights.begin(call, asked)
-                together.guard(self._attempt, together, request, compiled, entity)
+                ask = functools.partial(self._attempt, request=request, compiled=compiled, entity=entity)
+                self._flights.begin(call, asked, ask)
             return
         self._attempt(call, request, compiled, entity)
 
