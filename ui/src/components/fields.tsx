@@ -180,7 +180,7 @@ export function SearchField({ label, value, onChange, placeholder }: { label: st
 }
 
 /** A few exclusive choices that all stay visible. */
-export function Segmented<Id extends string>({ label, value, onChange, choices }: { label: string; value: Id; onChange(value: Id): void; choices: readonly { id: Id; label: string }[] }) {
+export function Segmented<Id extends string>({ label, value, onChange, choices }: { label: string; value: Id; onChange(value: Id): void; choices: readonly { id: NoInfer<Id>; label: string }[] }) {
   return (
     <div className="segmented" role="group" aria-label={label}>
       {choices.map((choice) => (

@@ -1,12 +1,17 @@
-import { BeingBuilt } from "~/components/BeingBuilt";
-import { Page } from "~/components/Page";
-import { useT } from "~/i18n";
+/** Endpoints: the list, one endpoint, and making a new one. */
+import { Route, Switch } from "wouter";
+import { useQueryState } from "~/app/query-state";
+import { CreatePage } from "./create/CreatePage";
+import { EndpointList } from "./list/EndpointList";
+import { EndpointPage } from "./one/EndpointPage";
+import "./endpoints.css";
 
 export default function EndpointsPage() {
-  const t = useT("endpoints");
+  const query = useQueryState();
   return (
-    <Page title={t.title}>
-      <BeingBuilt command="cloche endpoint list" />
-    </Page>
+    <Switch>
+      <Route path="/endpoints/:name">{({ name }) => <EndpointPage key={name} name={decodeURIComponent(name)} />}</Route>
+      <Route>{query.get("new") ? <CreatePage /> : <EndpointList />}</Route>
+    </Switch>
   );
 }

@@ -1,0 +1,185 @@
+/** Making an endpoint: where the model is, what the endpoint is called, a check by the server, and only then create. */
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link, useLocation } from "wouter";
+import { part } from "~/api/client";
+import { type AiGateway, type ConfigBody, createEndpoint, type Endpoint, type Provider, type Tag, tryCreate, useProviders } from "~/api/endpoints";
+import { useQueryState } from "~/app/query-state";
+import { Button } from "~/components/Button";
+import { Checkbox, Segmented, TextField } from "~/components/fields";
+import { Icon } from "~/components/Icon";
+import { JsonEditor } from "~/components/JsonEditor";
+import { Page } from "~/components/Page";
+import { Banner, ErrorNote, Loaded } from "~/components/states";
+import { toast } from "~/components/Toast";
+import { useT } from "~/i18n";
+import { ConfigForm, within } from "../config/ConfigForm";
+import { newExternal } from "../config/EntityForm";
+import { faultsOf } from "../config/EditPage";
+import { useDraft } from "../config/use-draft";
+import { ProbeResult } from "../ProbeResult";
+import { TagsEditor } from "../TagsEditor";
+
+interface Body {
+  name: string;
+  description?: string;
+  config: ConfigBody;
+  tags?: Tag[];
+  ai_gateway?: AiGateway;
+}
+
+const EMPTY: Body = { name: "", config: { served_entities: [] }, ai_gateway: { usage_tracking_config: { enabled: true } } };
+
+export function CreatePage() {
+  const t = useT("endpoints").make;
+  const all = useT("endpoints");
+  const words = useT("components");
+  const query = useQueryState();
+  const queries = useQueryClient();
+  const [, navigate] = useLocation();
+  const draft = useDraft<Body>(EMPTY);
+  const [tried, setTried] = useState<Endpoint | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState<"check" | "create" | null>(null);
+  const mode = query.get("as") === "json" ? "json" : "form";
+  const body = draft.value;
+  const change = (next: Partial<Body>) => (setTried(null), draft.setValue({ ...body, ...next }));
+  const asked = (): Body => ({ ...body, tags: body.tags?.filter((tag) => tag.key.trim()) });
+  const run = async (what: "check" | "create", work: () => Promise<void>) => {
+    setBusy(what);
+    setError(null);
+    try {
+      await work();
+    } catch (thrown) {
+      setTried(null);
+      setError(thrown);
+    }
+    setBusy(null);
+  };
+  const check = () => run("check", async () => setTried(await tryCreate(asked())));
+  const create = () =>
+    run("create", async () => {
+      const made = await createEndpoint(asked());
+      await queries.invalidateQueries({ queryKey: ["endpoints"] });
+      toast.ok(t.done(made.name));
+      navigate(`/endpoints/${part(made.name)}`);
+    });
+  const chosen = body.config.served_entities.length > 0;
+  return (
+    <Page
+      title={t.title}
+      heading={
+        <>
+          <nav className="crumb" aria-label={all.breadcrumb}>
+            <Link href="/endpoints">{all.title}</Link>
+          </nav>
+          <h1>{t.title}</h1>
+        </>
+      }
+      actions={<Segmented label={all.edit.mode} value={mode} onChange={(id) => query.set({ as: id === "json" ? "json" : null })} choices={[{ id: "form", label: all.edit.form }, { id: "json", label: "JSON" }]} />}
+    >
+      {mode === "json" ? (
+        <JsonEditor label={t.json} value={draft.text} onChange={(text) => (setTried(null), draft.setText(text))} faults={rawFaults(error)} rows={26} />
+      ) : draft.broken !== null ? (
+        <Banner tone="bad">{words.notJson(draft.broken)}</Banner>
+      ) : chosen ? (
+        <Details body={body} change={change} error={error} />
+      ) : (
+        <Choose onChoose={(entity) => change({ config: { ...body.config, served_entities: [entity] } })} />
+      )}
+      {error !== null && <ErrorNote error={error} />}
+      {tried && (
+        <Banner tone={tried.probes?.some((probe) => !probe.ok) ? "warn" : "ok"}>
+          <strong>{t.valid}</strong>
+          {tried.probes?.map((probe) => <ProbeResult key={probe.entity} probe={probe} named />)}
+          {tried.probes?.some((probe) => !probe.ok) && <span className="muted">{t.probeFailed}</span>}
+        </Banner>
+      )}
+      {(chosen || mode === "json") && (
+        <div className="endpoints-foot">
+          <Button onPress={() => navigate("/endpoints")}>{words.cancel}</Button>
+          <span className="grow faint">{tried ? all.edit.checked : t.checkHelp}</span>
+          <Button kind={tried ? "default" : "primary"} busy={busy === "check"} isDisabled={draft.broken !== null} onPress={() => void check()}>
+            {all.edit.check}
+          </Button>
+          <Button kind="primary" busy={busy === "create"} isDisabled={!tried || draft.broken !== null} onPress={() => void create()}>
+            {words.create}
+          </Button>
+        </div>
+      )}
+    </Page>
+  );
+}
+
+function rawFaults(error: unknown) {
+  return faultsOf(error).map((fault) => ({ ...fault, field: /^(served_|traffic_)/.test(fault.field) ? `config.${fault.field}` : fault.field }));
+}
+
+function Choose({ onChoose }: { onChoose(entity: ConfigBody["served_entities"][number]): void }) {
+  const t = useT("endpoints").make;
+  const providers = useProviders();
+  const first = ["openai", "anthropic", "amazon-bedrock", "google-cloud-vertex-ai", "gemini", "databricks-model-serving"];
+  const rank = (provider: Provider) => (first.includes(provider.name) ? first.indexOf(provider.name) : first.length);
+  const sorted = (all: Provider[]) => all.filter((each) => each.tasks.length > 0).sort((one, other) => rank(one) - rank(other) || one.title.localeCompare(other.title));
+  return (
+    <section className="stack" aria-labelledby="choose">
+      <h2 id="choose">{t.where}</h2>
+      <button type="button" className="endpoints-choice local" onClick={() => onChoose({ entity_name: "", entity_version: "1" })}>
+        <Icon name="models" size={20} />
+        <span className="stack tight">
+          <strong>{t.localTitle}</strong>
+          <span className="muted">{t.localHelp}</span>
+        </span>
+      </button>
+      <Loaded query={providers}>
+        {(all) => (
+          <ul className="endpoints-choices">
+            {sorted(all).map((provider) => (
+              <li key={provider.name}>
+                <button type="button" className="endpoints-choice" onClick={() => onChoose(newExternal(provider))}>
+                  <span className="endpoints-mark" aria-hidden="true">
+                    {provider.title.replace(/^Any /, "").slice(0, 1)}
+                  </span>
+                  <span className="stack tight">
+                    <strong>{provider.title}</strong>
+                    <span className="faint">{t.tasks(provider.tasks.map((task) => task.split("/").at(-1) ?? task))}</span>
+                  </span>
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </Loaded>
+    </section>
+  );
+}
+
+function Details({ body, change, error }: { body: Body; change(next: Partial<Body>): void; error: unknown }) {
+  const t = useT("endpoints").make;
+  const faults = faultsOf(error);
+  const fault = (field: string) => faults.find((each) => each.field === field)?.description ?? null;
+  const tracked = body.ai_gateway?.usage_tracking_config?.enabled ?? false;
+  return (
+    <div className="stack loose">
+      <section className="card">
+        <div className="card-head">
+          <h2>{t.about}</h2>
+        </div>
+        <div className="card-body stack">
+          <div className="grid-2">
+            <TextField label={t.name} required mono autoFocus value={body.name} onChange={(name) => change({ name: name.replace(/\s+/g, "-") })} help={t.nameHelp} placeholder="support-bot" error={fault("name")} />
+            <TextField label={t.description} optional value={body.description ?? ""} onChange={(description) => change({ description: description || undefined })} error={fault("description")} />
+          </div>
+          <TagsEditor tags={body.tags ?? []} onChange={(tags) => change({ tags })} />
+          <Checkbox checked={tracked} onChange={(enabled) => change({ ai_gateway: enabled ? { ...body.ai_gateway, usage_tracking_config: { enabled } } : undefined })}>
+            {t.track}
+            <span className="field-help" style={{ display: "block" }}>
+              {t.trackHelp}
+            </span>
+          </Checkbox>
+        </div>
+      </section>
+      <ConfigForm config={body.config} onChange={(config) => change({ config })} faults={[...faults, ...within(faults, "config.")]} />
+    </div>
+  );
+}
