@@ -19,7 +19,8 @@ function called(text: (...given: unknown[]) => string): string {
   // Which of them are numbers and which are names is the compiler's to check.
   for (const given of [[1, 2, 3, 4], ["a", "b", "c", "d"], ["a", 2, 3], [["a"], 1, 1]]) {
     try {
-      return text(...given);
+      const said: unknown = text(...given);
+      if (typeof said === "string") return said;
     } catch {
       // Another kind is wanted.
     }
@@ -40,7 +41,7 @@ test("no text is empty", () => {
 
 test("Japanese is Japanese", () => {
   // Names of products, formats and units are the same everywhere.
-  const same = [...japanese].filter(([path, text]) => text === english.get(path) && /[a-z]{3}/.test(text) && !/^[A-Za-z0-9 ().,/:_-]{1,40}$/.test(text));
+  const same = [...japanese].filter(([path, text]) => text === english.get(path) && /[a-z]{3}/.test(text) && !/^[A-Za-z0-9 ().,/:_-]{1,40}$|[@=]/.test(text));
   expect(same).toEqual([]);
   const left = [...japanese].filter(([, text]) => /\b(the|and|with|your|this)\b/i.test(text));
   expect(left).toEqual([]);

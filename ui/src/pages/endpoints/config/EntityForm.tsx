@@ -10,8 +10,7 @@ import type { FieldFault } from "~/api/errors";
 import { Segmented, Select, TextField } from "~/components/fields";
 import { Banner, Loaded } from "~/components/states";
 import { useT } from "~/i18n";
-import { without } from "./paths";
-import { readAt, writeAt } from "./paths";
+import { readAt, without, writeAt } from "./paths";
 import { SecretField } from "./SecretField";
 
 export interface EntityFormProps {
@@ -122,7 +121,7 @@ function Settings({ provider, settings, onChange, faults }: { provider: Provider
   const shown = provider.fields.filter((field) => !field.refused && !parents.has(field.name));
   const needed = (field: ProviderField) => field.required || (field.required_for?.includes(type) ?? false);
   // What is filled in, is needed, or decides what is needed stands first; the rest is there to be opened.
-  const first = (field: ProviderField) => needed(field) || field.secret || field.choices !== undefined || readAt(settings, field.name) !== undefined || field.name.endsWith("_api_base") || field.name.endsWith("_url");
+  const first = (field: ProviderField) => needed(field) || (field.secret && !field.required_for) || field.choices !== undefined || readAt(settings, field.name) !== undefined || field.name.endsWith("_api_base") || field.name.endsWith("_url");
   const draw = (field: ProviderField) => <Setting key={field.name} {...{ field, settings, onChange }} required={needed(field)} fault={faultOfSetting(faults, provider, field)} />;
   const more = shown.filter((field) => !first(field));
   return (
