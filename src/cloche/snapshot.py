@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from cloche.domain.access import Level, Principal
 from cloche.domain.ai_gateway import AiGateway, TimeLimits
+from cloche.domain.budget import Budget
 from cloche.domain.chat import ChatRequest
 from cloche.domain.endpoint import CHAT_TASK, Configuration, Endpoint, ExternalModel, ServedEntity
 from cloche.domain.errors import Problem
@@ -132,7 +133,8 @@ class CompiledEndpoint(Struct, frozen=True):
     `levels`: those given on it, by subject id.  `problem`: why it cannot be called; then it has no targets.
     `outdated`: its targets are those of an earlier version, because the engines of the active one are not loaded yet.
     `strict`: calls are refused rather than that a provider loses a parameter.  `task`: what its models do.
-    `rules`: what is enforced on its calls; None: nothing.  `guards`: those of its guardrails that look for something.
+    `rules`: what is enforced on its calls; None: nothing, not even a budget.  `guards`: those of its guardrails that
+    look for something.  `budgets`: those that its calls may cost, each if it fits the caller.
     """
 
     endpoint: Endpoint
@@ -146,6 +148,7 @@ class CompiledEndpoint(Struct, frozen=True):
     task: str = CHAT_TASK
     rules: AiGateway | None = None
     guards: Guards | None = None
+    budgets: tuple[Budget, ...] = ()
 
     def pick(self, dice: float) -> Target:
         """The target for a throw of `dice`, 0 ≤ dice < 1."""

@@ -30,7 +30,7 @@ from cloche.domain.outbound import HttpCall, Origin, Receiver, Timeouts
 from cloche.engine.slots import Slots
 from cloche.gateway.admission import Admission
 from cloche.gateway.call import Call
-from cloche.gateway.counters import Counters, reserve_space
+from cloche.gateway.counters import SLOT_BYTES, Counters, reserve_space
 from cloche.gateway.entities import Entities
 from cloche.gateway.governor import Lasting
 from cloche.gateway.pipeline import Ask, Gateway
@@ -227,7 +227,7 @@ def _no_model(name: str) -> LocalModel:
 def fresh_counters(slots: int = 64, now: Callable[[], float] = time.time) -> Counters:
     """A table of counters in a file that nobody else has and that is gone with the table."""
     with tempfile.TemporaryFile() as file:
-        reserve_space(file.fileno(), slots)
+        reserve_space(file.fileno(), slots * SLOT_BYTES)
         descriptor = os.dup(file.fileno())
     made = Counters(descriptor, slots, now)
     weakref.finalize(made, os.close, descriptor)

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
+from cloche.bootstrap.budget_keeper import BudgetKeeper
 from cloche.bootstrap.plan import CannotStart, Plan
 from cloche.bootstrap.repeating import repeat
 from cloche.bootstrap.table_keeper import TableKeeper
@@ -60,6 +61,8 @@ async def hosting(plan: Plan, publisher: Publisher, engines: EngineHost) -> Asyn
     tables = PayloadTables.at(settings.tables_url, settings.home)
     keeper = TableKeeper(PayloadSpool(settings.home / SPOOL), tables, settings.payload_retention_days)
     keeper.start()
+    spending = BudgetKeeper(settings.home, publisher.store, lambda: bool(publisher.current().state.budgets))
+    await asyncio.to_thread(spending.start)
     try:
         obstacles = await deployer.settled(endpoint.name for endpoint in plan.endpoints)
         if obstacles:
@@ -71,6 +74,7 @@ async def hosting(plan: Plan, publisher: Publisher, engines: EngineHost) -> Asyn
         await asyncio.gather(*background, return_exceptions=True)
         await engines.close()
         await asyncio.to_thread(keeper.stop)
+        await asyncio.to_thread(spending.stop)
 
 
 async def _applied(plan: Plan, publisher: Publisher) -> bool:

@@ -18,6 +18,7 @@ from cloche.bootstrap.trace_writer import TraceWriter
 from cloche.bootstrap.usage import resident_bytes
 from cloche.bootstrap.usage_writer import SPOOL, UsageWriter
 from cloche.control.audit import Audit
+from cloche.control.budgets import Budgets as BudgetUses
 from cloche.control.calls import Calls
 from cloche.control.compiling import Compiler
 from cloche.control.configuration import Configurations
@@ -39,6 +40,8 @@ from cloche.domain.state import State
 from cloche.gateway.admission import Admission
 from cloche.gateway.answer_cache import FOLDER as CACHE_FOLDER
 from cloche.gateway.answer_cache import AnswerCache
+from cloche.gateway.budget_counters import BudgetCounters
+from cloche.gateway.budgets import Budgets
 from cloche.gateway.coalescing import Flights
 from cloche.gateway.counters import Counters
 from cloche.gateway.credentials import Credentials
@@ -64,6 +67,7 @@ from cloche.providers.prices import PriceTable
 from cloche.settings import environment
 from cloche.snapshot import LocalModels, Slot, Snapshot
 from cloche.store.database import Store
+from cloche.store.errors import StoreUnreachable
 from cloche.store.payload_archive import PayloadArchive
 from cloche.store.payload_spool import SPOOL as PAYLOAD_SPOOL
 from cloche.store.payload_spool import PayloadSpool
@@ -74,6 +78,9 @@ from cloche.upstream.client import Upstream
 
 SWEEP_SECONDS = 300.0
 """Between two looks at the answers that are kept."""
+
+TELL_SECONDS = 1.0
+"""Between two looks at the budgets' thresholds that were reached."""
 
 
 def _sweeping(*kept: KeptAnswers | AnswerCache) -> asyncio.Task[None]:
@@ -159,12 +166,14 @@ class Serving:
         keeping.start()
         self._traces.start(upstream.send)
         try:
-            lasting = Lasting(counters, self._entities, shared, payloads, answers, cache, flights, self._traces.tracer)
-            server = self._server(self._sender(upstream), call_log, lasting)
-            # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
-            gc.collect()
-            gc.freeze()
-            await server.run_on(listener, on_started)
+            async with self._budgeting() as budgets:
+                tracer = self._traces.tracer
+                lasting = Lasting(counters, self._entities, shared, payloads, answers, cache, flights, tracer, budgets)
+                server = self._server(self._sender(upstream), call_log, lasting)
+                # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
+                gc.collect()
+                gc.freeze()
+                await server.run_on(listener, on_started)
         finally:
             await self._traces.stop()
             await upstream.close()
@@ -175,6 +184,30 @@ class Serving:
             await asyncio.to_thread(writer.stop)
             await asyncio.to_thread(keeping.stop)
             call_log.close()
+            counters.close()
+
+    @contextlib.asynccontextmanager
+    async def _budgeting(self) -> AsyncIterator[Budgets]:
+        """Count what calls cost while the block lasts, and tell what thresholds were reached, a second late at most."""
+        counters = BudgetCounters.of_home(self._plan.settings.home)
+        budgets = Budgets(counters)
+        self._spending = BudgetUses(self.publisher, budgets.spent, now_ms)
+
+        async def tell() -> None:
+            alerts = [budgets.alerts.popleft() for _ in range(len(budgets.alerts))]
+            try:
+                if alerts:
+                    await asyncio.to_thread(self._spending.tell, alerts)
+            except StoreUnreachable:
+                budgets.alerts.extendleft(reversed(alerts))
+
+        telling = asyncio.create_task(repeat(TELL_SECONDS, "telling of budgets", tell))
+        try:
+            yield budgets
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+            await tell()
             counters.close()
 
     def _sender(self, upstream: Upstream) -> Send:
@@ -227,6 +260,7 @@ class Serving:
             master_key=MasterKey(publisher, now_ms),
             audit=Audit(self._store),
             usages=self._usages,
+            budgets=self._spending,
             calls=Calls(self._store, self._slot.current, self._archive()),
             figures=self.figures,
             totals=self.totals,

@@ -11,6 +11,7 @@ import cloche
 from cloche.cli import (
     apply,
     audit,
+    budget,
     chat,
     db,
     doctor,
@@ -72,6 +73,7 @@ def app() -> typer.Typer:
     secret.add_to(root)
     audit.add_to(root)
     usage.add_to(root)
+    budget.add_to(root)
     tables.add_to(root)
     db.add_to(root)
     return root

@@ -13,6 +13,7 @@ import msgspec
 
 from cloche.control.secret_references import resolved
 from cloche.domain.access import Level, Principal, principals
+from cloche.domain.ai_gateway import AiGateway
 from cloche.domain.endpoint import Endpoint, ExternalModel, Update, Version
 from cloche.domain.errors import BadRequest, NotReady, Problem
 from cloche.domain.money import Price
@@ -29,6 +30,9 @@ Faults = dict[str, list[tuple[str, str]]]
 """What is wrong with endpoints, by name: (path below the configuration, what) for each fault."""
 
 LOADING_RETRY_AFTER = 5
+
+NO_RULES = AiGateway()
+"""Of an endpoint that has none, and whose calls may cost somebody's budget."""
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -65,10 +69,17 @@ class Compiler:
         compiled = {}
         for endpoint in state.endpoints:
             before = previous.endpoints.get(endpoint.name) if same_secrets else None
-            if before is None or before.endpoint != endpoint or before.problem is not None or before.outdated:
+            stale = before is None or before.endpoint != endpoint or before.problem is not None or before.outdated
+            if before is None or stale or before.rules is NO_RULES:
                 before = self._endpoint(endpoint, secrets, faults)
                 before = self._held_back(before, previous.endpoints.get(endpoint.name))
-            compiled[endpoint.name] = msgspec.structs.replace(before, levels=levels.get(endpoint.id, {}))
+            budgets = tuple(each for each in state.budgets if each.scope != "endpoint" or each.subject == endpoint.id)
+            compiled[endpoint.name] = msgspec.structs.replace(
+                before,
+                levels=levels.get(endpoint.id, {}),
+                budgets=budgets,
+                rules=NO_RULES if budgets and before.rules is None else before.rules,
+            )
         people = principals({each.id: each for each in state.identities}, {each.id: each for each in state.groups})
         snapshot = Snapshot(
             revision=state.revision,

@@ -10,6 +10,7 @@
     │   ├── Conflict                     409 RESOURCE_CONFLICT        another change is under way, or came before
     │   ├── Unauthenticated              401 UNAUTHENTICATED          no token, or not one of ours
     │   ├── PermissionDenied             403 PERMISSION_DENIED
+    │   ├── BudgetExceeded               403 PERMISSION_DENIED        the money is spent, until the period is over
     │   ├── EndpointNotFound             404 ENDPOINT_NOT_FOUND
     │   ├── NotFound                     404 RESOURCE_DOES_NOT_EXIST
     │   ├── RouteNotFound                404 NOT_FOUND                a path that cloche does not serve
@@ -118,6 +119,14 @@ class Unauthenticated(CallerFault):
 
 class PermissionDenied(CallerFault):
     """The token is known, but its owner may not do this."""
+
+    status = 403
+    code = "PERMISSION_DENIED"
+
+
+class BudgetExceeded(CallerFault):
+    """There is no money left for the call.  Not 429: every client would ask again, for minutes, to no avail.  Of the
+    codes with 403 this is the one that all clients know."""
 
     status = 403
     code = "PERMISSION_DENIED"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from cloche.domain.access import ClientSecret, Group, Identity, Permission, Token
+from cloche.domain.budget import Budget
 from cloche.domain.endpoint import Endpoint
 
 
@@ -40,6 +41,7 @@ class State(msgspec.Struct, frozen=True):
     endpoints: tuple[Endpoint, ...] = ()
     permissions: tuple[Permission, ...] = ()
     secrets: tuple[tuple[str, str, bytes], ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
     def local_models(self) -> dict[str, list[str]]:
         """The local models that endpoints name, served or to be served, each with the names of those endpoints."""

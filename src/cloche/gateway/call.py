@@ -129,6 +129,7 @@ class Call:
         "reservation",
         "sent_at",
         "source",
+        "spending",
         "started",
         "status",
         "stream",
@@ -166,6 +167,7 @@ class Call:
         self.logged: Logged | None = None  # what an inference table is told of it
         self.trace: Trace | None = None  # what is noted for spans of it
         self.reservation: Reserved | None = None
+        self.spending: Reserved | None = None  # what it holds of budgets
         self.limits = b""  # header lines that tell how much room there is in the endpoint's limits
         self.attempts = ""  # which targets were asked and what came of it, where there was more than one
         self.cache: Literal["", "hit", "miss"] = ""  # where its endpoint keeps answers

@@ -30,6 +30,8 @@ FILE = "limits-1.table"
 _WORDS = 5
 """Of a slot, each 8 bytes: two halves of the key's digest, the minute, calls, tokens."""
 
+SLOT_BYTES: Final = _WORDS * 8
+
 _PROBED = 64
 """Slots that a key may be in, from its first on."""
 
@@ -94,7 +96,7 @@ class Counters:
         """The table of everybody who serves from this home.  Raises OSError."""
         descriptor = os.open(home / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            reserve_space(descriptor, SLOTS)
+            reserve_space(descriptor, SLOTS * SLOT_BYTES)
             return cls(descriptor)
         except BaseException:
             os.close(descriptor)
@@ -181,9 +183,8 @@ class Counters:
         return free
 
 
-def reserve_space(descriptor: int, slots: int) -> None:
+def reserve_space(descriptor: int, size: int) -> None:
     """Give the file its size, with its blocks: a full disk must be a fault at the start, and none in a mapped page."""
-    size = slots * _WORDS * 8
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
     elif os.fstat(descriptor).st_size < size:  # macOS has it not

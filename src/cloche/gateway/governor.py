@@ -16,6 +16,7 @@ from cloche.gateway import asking, balancing, guarding, routing
 from cloche.gateway.answer_cache import AnswerCache
 from cloche.gateway.asking import Request
 from cloche.gateway.attempts import Attempts, Errand
+from cloche.gateway.budgets import Budgets
 from cloche.gateway.call import Call
 from cloche.gateway.coalescing import Flights, is_deterministic
 from cloche.gateway.counters import Counters
@@ -36,7 +37,7 @@ class Lasting(NamedTuple):
     """What outlives calls and configurations.  `counters`: of rate limits.  `entities`: how those that are asked do.
     `shared`: counters of all hosts, where there are some.  `payloads`: calls on their way to inference tables.
     `answers`: to calls that have an idempotency key.  `cache`: of endpoints that give answers again.  `flights`: calls
-    that others may join.  `tracer`: chooses calls of which spans are made."""
+    that others may join.  `tracer`: chooses calls of which spans are made.  `budgets`: what calls may cost."""
 
     counters: Counters
     entities: Entities
@@ -46,6 +47,7 @@ class Lasting(NamedTuple):
     cache: AnswerCache | None = None
     flights: Flights | None = None
     tracer: Tracer | None = None
+    budgets: Budgets | None = None
 
 
 class Governor:
@@ -58,6 +60,7 @@ class Governor:
         self._entities = lasting.entities
         self._payloads = lasting.payloads
         self._cache = lasting.cache
+        self._budgets = lasting.budgets
         self._flights = lasting.flights
 
     def begin(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
@@ -81,6 +84,8 @@ class Governor:
         """There is room for the call in the limits."""
         rules = compiled.rules
         assert rules is not None
+        if compiled.budgets and self._budgets is not None:
+            self._budgets.reserve(call, request, compiled)
         cached = self._cache.begin(call, compiled) if rules.caches and self._cache is not None else None
         if compiled.guards is not None:
             admitted = guarding.admit(call, request, compiled.guards)

@@ -192,6 +192,8 @@ class Gateway:
         self._live.discard(call)
         if call.reservation is not None:
             call.reservation.settle(call)
+        if call.spending is not None:
+            call.spending.settle(call)
         if call.trace is not None and self._tracer is not None:
             self._tracer.note(call, call.trace)
         self._on_call_end(call)

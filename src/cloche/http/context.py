@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from cloche.control.audit import Audit
+from cloche.control.budgets import Budgets
 from cloche.control.calls import Calls
 from cloche.control.configuration import Configurations
 from cloche.control.endpoints import Endpoints
@@ -98,6 +99,7 @@ class Context(NamedTuple):
     master_key: MasterKey
     audit: Audit
     usages: Usages
+    budgets: Budgets
     calls: Calls
     figures: HostFigures
     totals: HostTotals

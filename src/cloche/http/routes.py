@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cloche.http.handlers import (
     audit,
+    budgets,
     calls,
     configuration,
     documents,
@@ -48,6 +49,7 @@ ROUTES: tuple[Row, ...] = (
     *secrets.ROUTES,
     *audit.ROUTES,
     *usage.ROUTES,
+    *budgets.ROUTES,
     *calls.ROUTES,
     *metrics.ROUTES,
     *models.ROUTES,

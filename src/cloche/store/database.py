@@ -44,7 +44,7 @@ __all__ = [
 
 FILE = "cloche.db"
 
-NEWEST = "0005"
+NEWEST = "0006"
 """The last revision in migrations/versions: what this version of cloche brings a database to."""
 
 TOKEN_KEY = "sealed_token_key"  # noqa: S105 (a name)

@@ -176,3 +176,40 @@ audit = Table(
     Column("before", Text),
     Column("after", Text),
 )
+
+budgets = Table(
+    "budgets",
+    metadata,
+    _id(),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("scope", String(16), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("period", String(16), nullable=False),
+    Column("limit_nano_usd", BigInteger, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("thresholds", Text, nullable=False),
+    _time("created_at"),
+    Column("created_by", String(255), nullable=False),
+)
+
+# What each host has spent until a moment (Unix seconds), by the digest of whose money it is.
+budget_spending = Table(
+    "budget_spending",
+    metadata,
+    _id("host"),
+    Column("digest", String(64), primary_key=True),
+    Column("ends", BigInteger, nullable=False, index=True),
+    Column("spent_nano_usd", BigInteger, nullable=False),
+)
+
+budget_alerts = Table(
+    "budget_alerts",
+    metadata,
+    _id("budget_id"),
+    _id("subject"),
+    Column("starts", BigInteger, primary_key=True, autoincrement=False),
+    Column("threshold", Integer, primary_key=True, autoincrement=False),
+    _time("at"),
+    Column("spent_nano_usd", BigInteger, nullable=False),
+    Column("limit_nano_usd", BigInteger, primary_key=True, autoincrement=False),
+)

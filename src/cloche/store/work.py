@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select, update
 from cloche.domain.endpoint import Endpoint
 from cloche.domain.state import State
 from cloche.store.audit import AuditTable
+from cloche.store.budgets import BudgetTable
 from cloche.store.calls import CallTable
 from cloche.store.endpoints import EndpointTable
 from cloche.store.meta import MetaTable
@@ -43,6 +44,7 @@ class Work:
         self.secrets = SecretTable(connection)
         self.audit = AuditTable(connection)
         self.usage = UsageTable(connection)
+        self.budgets = BudgetTable(connection)
         self.calls = CallTable(connection)
 
     def revision(self) -> int:
@@ -66,6 +68,7 @@ class Work:
             endpoints=tuple(endpoints),
             permissions=tuple(self.permissions.all()),
             secrets=tuple(self.secrets.sealed(references(endpoints))),
+            budgets=tuple(self.budgets.all()),
         )
 
 

@@ -1,0 +1,101 @@
+"""Budgets, what each host has spent of them, and the alerts that were told.
+
+Must not know what money is spent on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from cloche.domain.budget import Alert, Budget
+from cloche.store.tables import budget_alerts, budget_spending, budgets
+
+
+class BudgetTable:
+    """Rows of `budgets`, `budget_spending` and `budget_alerts`, within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def all(self) -> list[Budget]:
+        """Every budget, by name."""
+        rows = self._connection.execute(select(budgets).order_by(budgets.c.name)).mappings()
+        return [_budget(dict(row)) for row in rows]
+
+    def put(self, budget: Budget) -> None:
+        """Keep a budget, in place of the one with its id."""
+        row = msgspec.structs.asdict(budget)
+        row["limit_nano_usd"] = row.pop("limit")
+        row["thresholds"] = msgspec.json.encode(budget.thresholds).decode()
+        if not self._connection.execute(update(budgets).where(budgets.c.id == budget.id).values(row)).rowcount:
+            self._connection.execute(insert(budgets).values(row))
+
+    def remove(self, budget_id: str) -> None:
+        """Forget a budget and its alerts.  What was spent is forgotten when its period is over."""
+        self._connection.execute(delete(budget_alerts).where(budget_alerts.c.budget_id == budget_id))
+        self._connection.execute(delete(budgets).where(budgets.c.id == budget_id))
+
+    # ---------------------------------------------------------------- what is spent
+
+    def note_spent(self, host: str, spent: Mapping[str, tuple[int, int]]) -> None:
+        """What a host has spent, as (end of the period, amount) by digest, in place of what was known."""
+        if not spent:
+            return
+        make = sqlite_insert if self._connection.dialect.name == "sqlite" else postgres_insert
+        adding = make(budget_spending)
+        adding = adding.on_conflict_do_update(
+            index_elements=["host", "digest"], set_={"spent_nano_usd": adding.excluded.spent_nano_usd}
+        )
+        rows = [
+            {"host": host, "digest": digest, "ends": ends, "spent_nano_usd": amount}
+            for digest, (ends, amount) in spent.items()
+        ]
+        self._connection.execute(adding, rows)
+
+    def spent(self, host: str, now: int) -> dict[str, tuple[int, int, int]]:
+        """(end of the period, spent by this host, by all others) by digest, of the periods that are not over."""
+        columns = budget_spending.c
+        amount = columns.spent_nano_usd
+        own = func.sum(case((columns.host == host, amount), else_=0))
+        others = func.sum(case((columns.host != host, amount), else_=0))
+        wanted = select(columns.digest, func.max(columns.ends), own, others).where(columns.ends > now)
+        rows = self._connection.execute(wanted.group_by(columns.digest))
+        return {digest: (int(ends), int(here), int(there)) for digest, ends, here, there in rows}
+
+    def forget_spent(self, before: int) -> None:
+        """Forget the periods that were over at a moment."""
+        self._connection.execute(delete(budget_spending).where(budget_spending.c.ends < before))
+
+    # ---------------------------------------------------------------- alerts
+
+    def tell(self, alert: Alert) -> bool:
+        """Note an alert; whether nobody had noted it."""
+        make = sqlite_insert if self._connection.dialect.name == "sqlite" else postgres_insert
+        row = msgspec.structs.asdict(alert)
+        row["limit_nano_usd"], row["spent_nano_usd"] = row.pop("limit"), row.pop("spent")
+        adding = make(budget_alerts).values(row).on_conflict_do_nothing().returning(budget_alerts.c.threshold)
+        return self._connection.execute(adding).first() is not None
+
+    def alerts(self, budget_ids: Iterable[str], since: int) -> list[Alert]:
+        """Those of periods that began then or later, in the order in which they were told."""
+        columns = budget_alerts.c
+        wanted = select(budget_alerts).where(columns.budget_id.in_(list(budget_ids)), columns.starts >= since)
+        rows = self._connection.execute(wanted.order_by(columns.at)).mappings()
+        return [_alert(dict(row)) for row in rows]
+
+
+def _budget(row: dict[str, Any]) -> Budget:
+    row["limit"] = row.pop("limit_nano_usd")
+    row["thresholds"] = tuple(msgspec.json.decode(row["thresholds"]))
+    return Budget(**row)
+
+
+def _alert(row: dict[str, Any]) -> Alert:
+    row["limit"], row["spent"] = row.pop("limit_nano_usd"), row.pop("spent_nano_usd")
+    return Alert(**row)
