@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from cloche.bootstrap.budget_keeper import BudgetKeeper
 from cloche.domain.budget import Alert, Budget
+from cloche.gateway.budget_counters import BudgetCounters, Charge, Entry
+from cloche.gateway.counters import key_of
 from cloche.store.database import Store
 
 ONE = Budget("b1", "all", "workspace", "", "month", 2**53 + 1, "refuse", (80, 100), 5, "ann")
+KEY = key_of("one")
+NOTHING = Entry(KEY, 0, 0, 0, 0)
 
 
 def test_budgets_come_back_as_they_were(store: Store) -> None:
@@ -48,3 +55,33 @@ def test_an_alert_is_told_once(store: Store) -> None:
         assert work.budgets.alerts(["b1"], 100)[0] == alert
         assert len(work.budgets.alerts(["b1"], 150)) == 1
         assert work.budgets.alerts(["b2"], 0) == []
+
+
+def keeper(home: Path, store: Store) -> tuple[BudgetKeeper, BudgetCounters]:
+    """A host with this home, that has just started."""
+    home.mkdir(exist_ok=True)
+    made = BudgetKeeper(home, store, lambda: True)
+    made._turn()
+    return made, BudgetCounters.of_home(home)
+
+
+def test_hosts_know_of_each_others_spending(store: Store, tmp_path: Path) -> None:
+    """What one host has spent leaves less room on the other, after one look of each; a home that is lost is made good
+    by the database, and nothing is counted twice."""
+    (first, here), (second, there) = (keeper(tmp_path / name, store) for name in ("one", "two"))
+    ends = int(here.now()) + 1000
+    assert here.take([Charge(KEY, ends, 10, 7)]).refused is None
+    first._turn()
+    second._turn()
+    assert there.take([Charge(KEY, ends, 10, 4)]).refused == 0
+    assert there.take([Charge(KEY, ends, 10, 3)]).refused is None
+    here.settle([Charge(KEY, ends, 10, 7)], 2)
+    for _ in range(2):
+        second._turn()
+        first._turn()
+    assert [(each.find(KEY) or NOTHING)[2:6] for each in (here, there)] == [(2, 0, 3), (3, 3, 2)]
+    (tmp_path / "one" / "budgets-1.table").unlink()
+    _, again = keeper(tmp_path / "one", store)
+    assert (again.find(KEY) or NOTHING)[2:6] == (2, 0, 3)
+    _, new = keeper(tmp_path / "three", store)
+    assert (new.find(KEY) or NOTHING)[2:6] == (0, 0, 5)

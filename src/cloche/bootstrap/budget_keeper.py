@@ -34,6 +34,7 @@ class BudgetKeeper:
         self._host = _host_id(home)
         self._counters = BudgetCounters.of_home(home)
         self._store = store
+        self._knows_itself = False
         self._written: dict[str, tuple[int, int]] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="budgets", daemon=True)
@@ -67,9 +68,12 @@ class BudgetKeeper:
     def _read(self) -> None:
         with self._store.read() as work:
             known = work.budgets.spent(self._host, int(self._counters.now()))
+        # What this host had written counts once: from then on the table knows better, which also gives back.
+        learns, self._knows_itself = not self._knows_itself, True
         for digest, (ends, own, others) in known.items():
             first, _, second = digest.partition("-")
-            self._counters.learn(Key(int(first, 16), int(second, 16)), ends, elsewhere=others, here=own)
+            key = Key(int(first, 16), int(second, 16))
+            self._counters.learn(key, ends, elsewhere=others, here=own if learns else 0)
 
     def _write(self) -> None:
         spent = {

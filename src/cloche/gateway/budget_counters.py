@@ -144,10 +144,11 @@ class BudgetCounters:
         return None
 
     def entries(self) -> Iterator[Entry]:
-        """All whose end has not come, or came a while ago."""
+        """All whose end has not come, or came a while ago.  1 ms where there are few."""
         words, now = self._words, self.now()
-        for at in range(0, self._slots * _WORDS, _WORDS):
-            if words[at] and words[at + 2] + KEPT_SECONDS > now:
+        used = [place for place, first in enumerate(words[::_WORDS].tolist()) if first]
+        for at in (place * _WORDS for place in used):
+            if words[at + 2] + KEPT_SECONDS > now:
                 yield Entry(Key(words[at], words[at + 1]), *words[at + 2 : at + 6])
 
     def learn(self, key: Key, ends: int, *, elsewhere: int | None = None, here: int = 0) -> None:
