@@ -34,7 +34,7 @@ def ruled(endpoint: str = "chat", **sides: GuardrailParameters) -> World:
 
 def guarded(world: World, endpoint: str, **sides: GuardrailParameters) -> World:
     """The same world, with guardrails on an endpoint of it."""
-    rules = AiGateway(guardrails=Guardrails(**sides))
+    rules = AiGateway(guardrails=Guardrails(sides.get("input"), sides.get("output")))
     snapshot = world.snapshot.current()
     ruled = structs.replace(snapshot.endpoints[endpoint], rules=rules, guards=guards_of(rules.guardrails))
     world.snapshot.swap(structs.replace(snapshot, endpoints={**snapshot.endpoints, endpoint: ruled}))

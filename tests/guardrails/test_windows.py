@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cloche.guardrails import pii
-from cloche.guardrails.guard import Blocked, Guard
+from cloche.guardrails.guard import Guard
 from cloche.guardrails.keywords import Keywords
+from cloche.guardrails.verdict import Blocked
 
 from .test_pii import IN_CONTEXT, TRUE
 

@@ -48,6 +48,7 @@ from cloche.gateway.credentials import Credentials
 from cloche.gateway.entities import Entities
 from cloche.gateway.figures import Figures, HostFigures
 from cloche.gateway.governor import Lasting
+from cloche.gateway.judging import Trials
 from cloche.gateway.kept_answers import FOLDER, KeptAnswers
 from cloche.gateway.obtaining import HostAccess
 from cloche.gateway.payloads import Payloads
@@ -227,7 +228,7 @@ class Serving:
 
         gateway = Gateway(self._slot, self.admission, send, Recorder(record, self._ledger, lasting.payloads), lasting)
         self.figures.running = gateway.running
-        app = App(self._context(send, lasting.shared), AsgiChat(gateway, settings.max_body), record)
+        app = App(self._context(send, lasting.shared, gateway), AsgiChat(gateway, settings.max_body), record)
         lane = Lane(gateway, record, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
         options = ServerOptions(
             keep_alive=settings.keep_alive_seconds,
@@ -243,7 +244,7 @@ class Serving:
         spool = PayloadSpool(settings.home / PAYLOAD_SPOOL)
         return PayloadArchive(spool, PayloadTables.at(settings.tables_url, settings.home))
 
-    def _context(self, send: Send, shared: SharedCounters | None) -> Context:
+    def _context(self, send: Send, shared: SharedCounters | None, gateway: Gateway) -> Context:
         publisher, settings, loop = self.publisher, self._plan.settings, asyncio.get_running_loop()
 
         def valkey() -> bool | None:
@@ -280,4 +281,5 @@ class Serving:
                 database="sqlite" if settings.database_url is None else "postgresql",
                 valkey=valkey,
             ),
+            judge=Trials(gateway, loop),
         )

@@ -41,7 +41,7 @@ def try_text(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show what would become of a text, and what personal data is in it.  No model is asked."""
+    """Show what would become of a text, and what personal data is in it.  No model is asked but a judge."""
     text = sys.stdin.read() if text is None else text
     side = "output" if of_answers else "input"
     told = server.post(endpoint_path(name, "/guardrails/test"), {"text": text, "side": side})
@@ -51,6 +51,9 @@ def try_text(
     output.line(f"{told['action']}: {told['reason']}" if told["reason"] else told["action"])
     if told["text"] is not None:
         output.line(told["text"])
+    scores = [(name, f"{score:g}") for name, score in (told["category_scores"] or {}).items()]
+    if scores:
+        output.table(("CATEGORY", "SCORE"), scores)
     rows = [(each["kind"], str(each["start"]), str(each["end"])) for each in told["findings"]]
     if rows:
         output.table(("FOUND", "FROM", "TO"), rows)

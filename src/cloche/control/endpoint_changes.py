@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from cloche.control.auditing import note
+from cloche.control.judges import check_judge
 from cloche.control.publish import Publisher
 from cloche.control.secrets import check_destinations, check_readable, forget_unused, keep_plaintext
 from cloche.control.usage import note_entities
@@ -101,6 +102,7 @@ class EndpointChanges:
         if declaration.properties is not None:
             _check_tables(declaration.properties)
             _check_prices(declaration.properties, declaration.configuration)
+            check_judge(work, caller.principal, declaration.name, declaration.properties, None)
         now = self._now_ms()
         endpoint = Endpoint(
             id=secrets.token_hex(16),
@@ -134,6 +136,7 @@ class EndpointChanges:
             _check_tables(properties)
             versions = (each for each in (endpoint.active, endpoint.pending) if each is not None)
             _check_prices(properties, *(each.configuration for each in versions))
+            check_judge(work, caller.principal, endpoint.name, properties, endpoint.properties)
         before, after = create_body(endpoint), create_body(changed)
         note(work, caller, action, endpoint.name, self._now_ms(), before=before, after=after)
         return changed

@@ -50,19 +50,31 @@ class Pii(Struct, omit_defaults=True, forbid_unknown_fields=True):
 
 
 class GuardrailParameters(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """What is looked for on one side of a call."""
+    """What is looked for on one side of a call.  `prompt_injection`: cloche's own, in what is asked."""
 
     pii: Pii | None = None
     safety: bool | None = None
     invalid_keywords: list[str] | None = None
     valid_topics: list[str] | None = None
+    prompt_injection: bool | None = None
+
+
+class Judge(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """The endpoint that says what is safe and on topic; cloche's own.  `format`: how it is asked and answers.
+    `on_failure`: what happens where it gives no verdict in time."""
+
+    endpoint_name: str
+    timeout_seconds: Annotated[float, Meta(ge=0.1, le=120)] = 10.0
+    on_failure: Literal["block", "allow"] = "block"
+    format: Literal["json", "llama_guard"] = "json"
 
 
 class Guardrails(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """What is looked for in requests and answers."""
+    """What is looked for in requests and answers.  `judge`: None: lists of words do what they can."""
 
     input: GuardrailParameters | None = None
     output: GuardrailParameters | None = None
+    judge: Judge | None = None
 
 
 class Fallback(Struct, omit_defaults=True, forbid_unknown_fields=True):

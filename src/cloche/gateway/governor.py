@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import random
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
+from cloche.domain.endpoint import EMBEDDINGS_TASK
 from cloche.domain.outbound import Send
 from cloche.gateway import asking, balancing, guarding, routing
-from cloche.gateway.answer_cache import AnswerCache
+from cloche.gateway.answer_cache import AnswerCache, Cached
 from cloche.gateway.asking import Request
 from cloche.gateway.attempts import Attempts, Errand
 from cloche.gateway.budgets import Budgets
@@ -22,6 +24,8 @@ from cloche.gateway.coalescing import Flights, is_deterministic
 from cloche.gateway.counters import Counters
 from cloche.gateway.entities import Entities
 from cloche.gateway.hedging import Race
+from cloche.gateway.judged_answer import JudgedAnswer
+from cloche.gateway.judging import Begin, Judgement
 from cloche.gateway.kept_answers import KeptAnswers
 from cloche.gateway.limits import Limits
 from cloche.gateway.payloads import Payloads, log_payloads
@@ -30,7 +34,10 @@ from cloche.gateway.shared_counters import SharedCounters
 from cloche.gateway.shared_limits import SharedLimits
 from cloche.gateway.tracing import Tracer
 from cloche.gateway.tracking import track
+from cloche.guardrails.inspecting import Brief
+from cloche.guardrails.verdict import Blocked
 from cloche.snapshot import CompiledEndpoint, Slot
+from cloche.wire import judging
 
 
 class Lasting(NamedTuple):
@@ -51,10 +58,11 @@ class Lasting(NamedTuple):
 
 
 class Governor:
-    """`slot`: the snapshot in force.  `send`: how calls are begun."""
+    """`slot`: the snapshot in force.  `send`: how calls are begun.  `judge`: how cloche's own are."""
 
-    def __init__(self, slot: Slot, send: Send, lasting: Lasting) -> None:
+    def __init__(self, slot: Slot, send: Send, lasting: Lasting, judge: Begin) -> None:
         self._send = send
+        self._judge = judge
         self._limits = Limits(slot, lasting.counters)
         self._shared = None if lasting.shared is None else SharedLimits(self._limits, lasting.shared)
         self._entities = lasting.entities
@@ -94,8 +102,46 @@ class Governor:
             request = admitted
             if call.logged is not None:
                 call.logged.request = request
+            review = compiled.guards.asked
+            if review is not None and review.brief is not None:
+                go_on = functools.partial(self._start, call, request, compiled, entity, cached)
+                self._have_judged(review.brief, call, request, go_on)
+                return
+        self._start(call, request, compiled, entity, cached)
+
+    def _have_judged(self, brief: Brief, call: Call, request: Request, go_on: Callable[[], None]) -> None:
+        """Ask a judge about what is asked, and go on if it may be."""
+
+        def judged(verdict: Blocked | None) -> None:
+            call.source = None
+            if verdict is None:
+                go_on()
+            else:
+                guarding.refuse(call, "input", verdict, request)
+
+        judgement = Judgement(brief, judging.asked(request), lambda verdict: call.guard(judged, verdict))
+        call.source = judgement
+        judgement.ask(self._judge, call.grant, call.id)
+
+    def _start(
+        self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None, cached: Cached | None
+    ) -> None:
+        """It may be asked: find an answer."""
+        rules = compiled.rules
+        assert rules is not None
         if cached is not None and cached.answer(request, entity):
             return
+        if compiled.guards is not None and compiled.guards.answered is not None and call.task != EMBEDDINGS_TASK:
+            call = JudgedAnswer(call, request, compiled.guards, self._judge).call
+            # Nobody is above this call: it ends by itself, and the real one with it.
+            call.guard(self._share, call, request, compiled, entity)
+        else:
+            self._share(call, request, compiled, entity)
+
+    def _share(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
+        """Ask together with others who ask the same, if the rules want that."""
+        rules = compiled.rules
+        assert rules is not None
         if rules.coalesces and self._flights is not None and is_deterministic(request):
             assert call.grant is not None
             asked = question(call, request, compiled, entity, whose=call.grant.principal.id)

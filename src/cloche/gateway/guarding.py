@@ -10,6 +10,7 @@ Measured: 11 µs for a request or an answer of one kilobyte, 8 µs for each even
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 from cloche.codec import sse
 from cloche.domain.chat import ChatResponse, Choice, Chunk, Usage
@@ -17,8 +18,9 @@ from cloche.domain.endpoint import CHAT_TASK, EMBEDDINGS_TASK
 from cloche.domain.errors import Problem, ProviderFault
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
-from cloche.guardrails.guard import Blocked, Guard, Guards
-from cloche.wire import completions, guarded, openai
+from cloche.guardrails.guard import Guard, Guards
+from cloche.guardrails.verdict import Blocked
+from cloche.wire import completions, guarded, judging, openai
 from cloche.wire.guarded_stream import GuardedStream
 from cloche.wire.openai import Identity
 
@@ -27,34 +29,37 @@ _FILTERING = "/ai-gateway/mlflow/v1/"
 
 
 def admit(call: Call, request: Request, guards: Guards) -> Request | None:
-    """The request as it may be asked, and a guard on its answer.  None if it was answered without being asked; a
-    Problem if it may not be asked."""
-    if guards.input is not None:
-        try:
+    """The request as it may be asked, as far as that can be told at once, and a guard on its answer.  None if it was
+    answered without being asked; a Problem if it may not be asked."""
+    try:
+        if guards.input is not None:
             request = guarded.request_passed(request, guards.input)
-        except Blocked as why:
-            problem = guarded.blocked("input", why, request)
-            if not _filters(call):
-                raise problem from None
-            call.problem = problem
-            _answer_filtered(call)
-            return None
+        if guards.asked is not None and guards.asked.inspectors:
+            guards.asked.inspect(judging.asked(request))
+    except Blocked as why:
+        refuse(call, "input", why, request)
+        return None
     if guards.output is not None and call.task != EMBEDDINGS_TASK:
         call.reply = GuardedReply(call, guards.output)
     return request
 
 
+def refuse(call: Call, side: Literal["input", "output"], why: Blocked, request: Request | None = None) -> None:
+    """Answer a call of which nothing was sent that it was filtered; a Problem where that is not how it is told."""
+    problem = guarded.blocked(side, why, request)
+    if not _filters(call):
+        raise problem
+    call.problem = problem
+    usage = Usage(0, 0) if side == "input" else call.usage
+    if call.stream:
+        call.send(_filtered_end(call, [0], usage))
+        call.finish(usage)
+    else:
+        call.answer(_filtered_answer(call, usage), usage)
+
+
 def _filters(call: Call) -> bool:
     return call.path.startswith(_FILTERING) and call.task != EMBEDDINGS_TASK
-
-
-def _answer_filtered(call: Call) -> None:
-    nothing = Usage(0, 0)
-    if call.stream:
-        call.send(_filtered_end(call, [0], nothing))
-        call.finish(nothing)
-    else:
-        call.answer(_filtered_answer(call, nothing), nothing)
 
 
 def _identity(call: Call) -> Identity:

@@ -1,13 +1,19 @@
-"""A text tried on a guard, and what would become of it: for whoever makes rules.  Must not know calls."""
+"""A text tried on the rules of one side, and what would become of it: for whoever makes rules.  Must not know calls."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from cloche.guardrails import pii
-from cloche.guardrails.guard import Blocked, Guard, Reason
+from cloche.guardrails.guard import Guard, anonymized
+from cloche.guardrails.inspecting import Brief, Review, Said
+from cloche.guardrails.verdict import Blocked, Reason
+
+Judge = Callable[[Brief, Sequence[Said]], Blocked | None]
+"""Asks a judge for a verdict."""
 
 
 class Found(Struct, frozen=True):
@@ -19,21 +25,37 @@ class Found(Struct, frozen=True):
 
 
 class Trial(Struct, frozen=True):
-    """`text`: what would go on; None if it is blocked.  `reason`: why.  `findings`: whether they matter or not."""
+    """`text`: what would go on; None if it is blocked.  `reason`: which rule blocks it, and `category_scores` what it
+    takes the text for, where it tells that.  `findings`: personal data, whether it matters or not, and `masked_text`
+    the text without it.  `judged`: whether a judge was asked."""
 
     action: Literal["PASSED", "MASKED", "BLOCKED"]
     text: str | None
     reason: Reason | None
+    category_scores: dict[str, float] | None
     findings: list[Found]
+    masked_text: str
+    judged: bool
 
 
-def tried(text: str, guard: Guard | None) -> Trial:
-    """What would become of a text.  `guard`: None: there is none."""
-    findings = [Found(*each) for each in pii.find(pii.folded(text), 0, len(text))]
-    if guard is None:
-        return Trial("PASSED", text, None, findings)
+def tried(said: Said, guard: Guard | None, review: Review | None, judge: Judge) -> Trial:
+    """What would become of a text, by what one side looks for."""
+    text, judged = said.text, False
+    why: Blocked | None = None
+    passed = text
     try:
-        passed = guard.passed(text)
-    except Blocked as why:
-        return Trial("BLOCKED", None, why.reason, findings)
-    return Trial("PASSED" if passed == text else "MASKED", passed, None, findings)
+        if guard is not None:
+            passed = guard.passed(text)
+        if review is not None:
+            told = [Said(said.role, passed)]
+            review.inspect(told)
+            if review.brief is not None:
+                judged = True
+                why = judge(review.brief, told)
+    except Blocked as blocked:
+        why = blocked
+    findings = [Found(*each) for each in pii.find(pii.folded(text), 0, len(text))]
+    if why is not None:
+        scores = None if why.scores is None else dict(why.scores)
+        return Trial("BLOCKED", None, why.reason, scores, findings, anonymized(text), judged)
+    return Trial("PASSED" if passed == text else "MASKED", passed, None, None, findings, anonymized(text), judged)

@@ -9,32 +9,35 @@ Measured: 3 µs for each piece of a stream, most of it fixed; see pii.py and key
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from cloche.domain.ai_gateway import GuardrailParameters, Guardrails
+from cloche.domain.ai_gateway import GuardrailParameters, Guardrails, Judge
 from cloche.guardrails import pii
+from cloche.guardrails.inspecting import Review, review_of
 from cloche.guardrails.keywords import Keywords
-
-Reason = Literal["pii", "invalid_keywords", "unreadable"]
-
-
-class Blocked(Exception):
-    """A text may not be said.  `reason`: which rule forbids it; never the text."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason: Reason = reason
+from cloche.guardrails.safety import unsafe_phrases, unsafe_words
+from cloche.guardrails.verdict import Blocked
 
 
 class Guard:
-    """What is looked for on one side.  `masks`, `blocks`: what happens where there is personal data."""
+    """What is looked for on one side.  `masks`, `blocks`: what happens where there is personal data.  `keywords`: what
+    may not be said, and `unsafe` what of it is unsafe, by category."""
 
-    __slots__ = ("blocks", "keywords", "masks")
+    __slots__ = ("blocks", "keywords", "masks", "unsafe")
 
-    def __init__(self, *, masks: bool = False, blocks: bool = False, keywords: Keywords | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        masks: bool = False,
+        blocks: bool = False,
+        keywords: Keywords | None = None,
+        unsafe: Mapping[str, Keywords] | None = None,
+    ) -> None:
         self.masks = masks
         self.blocks = blocks
         self.keywords = keywords
+        self.unsafe = unsafe or {}
 
     def passed(self, text: str) -> str:
         """A whole text, masked.  Raises Blocked."""
@@ -45,30 +48,41 @@ class Guard:
         return Window(self)
 
 
-def guard_of(rules: GuardrailParameters | None) -> Guard | None:
-    """The guard for the rules of one side; None if they look for nothing."""
+def guard_of(rules: GuardrailParameters | None, judge: Judge | None = None) -> Guard | None:
+    """The guard for the rules of one side; None if they look for nothing.  `judge`: who says what is unsafe; None: the
+    list does."""
     if rules is None:
         return None
     behavior = None if rules.pii is None else rules.pii.behavior
-    keywords = Keywords(rules.invalid_keywords or ())
+    listed = rules.safety and judge is None
+    keywords = Keywords((*(rules.invalid_keywords or ()), *(unsafe_phrases() if listed else ())))
     if behavior not in ("MASK", "BLOCK") and not keywords:
         return None
-    return Guard(masks=behavior == "MASK", blocks=behavior == "BLOCK", keywords=keywords or None)
+    unsafe = unsafe_words() if listed else None
+    return Guard(masks=behavior == "MASK", blocks=behavior == "BLOCK", keywords=keywords or None, unsafe=unsafe)
 
 
 class Guards(NamedTuple):
-    """The guards of both sides; not both are None."""
+    """The guards of both sides, and what is looked at as a whole of what is asked and answered; not all are None."""
 
     input: Guard | None
     output: Guard | None
+    asked: Review | None = None
+    answered: Review | None = None
 
 
 def guards_of(rules: Guardrails | None) -> Guards | None:
     """The guards of an endpoint; None if its rules look for nothing."""
     if rules is None:
         return None
-    guards = Guards(guard_of(rules.input), guard_of(rules.output))
-    return None if guards == (None, None) else guards
+    judge = rules.judge
+    guards = Guards(
+        guard_of(rules.input, judge),
+        guard_of(rules.output, judge),
+        review_of(rules.input, judge),
+        review_of(rules.output, judge),
+    )
+    return guards if any(guards) else None
 
 
 def anonymized(text: str) -> str:
@@ -125,7 +139,8 @@ class Window:
                 at = found.end
         limit = max(limit, at)
         if guard.keywords is not None and guard.keywords.said(text[len(before) : limit], before, text[limit:]):
-            raise Blocked("invalid_keywords")
+            said = [name for name, words in guard.unsafe.items() if words.said(text[:limit], "", text[limit:])]
+            raise Blocked("safety", dict.fromkeys(said, 1.0)) if said else Blocked("invalid_keywords")
         pieces.append(text[at:limit])
         self._before = text[max(0, limit - pii.BEFORE) : limit]
         self._held = text[limit:]

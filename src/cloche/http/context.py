@@ -25,6 +25,7 @@ from cloche.domain.endpoint import Endpoint
 from cloche.domain.errors import Problem
 from cloche.gateway.admission import Admission
 from cloche.gateway.figures import HostFigures
+from cloche.gateway.judging import Trials
 from cloche.gateway.probe import Outcome
 from cloche.gateway.totals import HostTotals
 from cloche.snapshot import Grant, LocalModels, Snapshot, Target
@@ -115,6 +116,7 @@ class Context(NamedTuple):
     pages: Callable[[ControlRequest], Answer | None]
     host: Host
     host_models: Models
+    judge: Trials
 
     def base_url(self, request: ControlRequest) -> str:
         """How clients reach the server, without a trailing slash."""

@@ -12,7 +12,15 @@ import msgspec
 from msgspec import Struct
 
 from cloche.codec.json_faults import WHOLE, Faults, below, faults
-from cloche.domain.ai_gateway import AiGateway, EntityPrice, GuardrailParameters, Guardrails, InferenceTable, RateLimit
+from cloche.domain.ai_gateway import (
+    AiGateway,
+    EntityPrice,
+    GuardrailParameters,
+    Guardrails,
+    InferenceTable,
+    Judge,
+    RateLimit,
+)
 from cloche.domain.errors import InvalidFields
 from cloche.domain.payload import is_name
 
@@ -20,6 +28,7 @@ MAX_RATE_LIMITS = 20
 MAX_GROUP_LIMITS = 5
 MAX_KEYWORDS = 1000
 MAX_KEYWORD = 200
+MAX_TOPICS = 100
 
 
 class RateLimitsInput(Struct, forbid_unknown_fields=True):
@@ -51,9 +60,9 @@ def read_rate_limits(body: Any) -> list[dict[str, Any]]:
     return [_kept(each) for each in limits]
 
 
-def check_keywords(rules: GuardrailParameters, path: str) -> None:
-    """See that rules that are only tried have no more to look for than rules that are kept.  Raises InvalidFields."""
-    _refuse(list(_keyword_faults(rules.invalid_keywords or [], below(path, "invalid_keywords"))))
+def check_side(rules: GuardrailParameters, side: str, judge: Judge | None) -> None:
+    """See that rules of a side that are only tried, in a body's `guardrails`, could be kept.  Raises InvalidFields."""
+    _refuse(list(_side_faults(rules, side, judge, "guardrails")))
 
 
 def gateway_faults(value: Any, path: str, before: dict[str, Any] | None = None) -> Faults:
@@ -97,26 +106,38 @@ def _limit(limit: RateLimit, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _guardrail_faults(guardrails: Guardrails | None, path: str) -> Iterator[tuple[str, str]]:
-    """A guardrail that is kept and does nothing would be relied upon."""
     for side in ("input", "output"):
         rules: GuardrailParameters | None = getattr(guardrails, side, None)
-        if rules is not None and rules.safety:
-            yield f"{path}.{side}.safety", "this version has no model that tells what is unsafe; leave it out"
-        if rules is not None and rules.valid_topics:
-            yield f"{path}.{side}.valid_topics", "this version has no model that tells topics; leave it out"
-        if rules is not None:
-            yield from _keyword_faults(rules.invalid_keywords or [], f"{path}.{side}.invalid_keywords")
+        if guardrails is not None and rules is not None:
+            yield from _side_faults(rules, side, guardrails.judge, f"{path}.{side}")
+
+
+def _side_faults(rules: GuardrailParameters, side: str, judge: Judge | None, path: str) -> Iterator[tuple[str, str]]:
+    """A guardrail that is kept and does nothing would be relied upon."""
+    yield from _keyword_faults(rules.invalid_keywords or [], f"{path}.invalid_keywords")
+    topics = rules.valid_topics or []
+    if len(topics) > MAX_TOPICS:
+        yield f"{path}.valid_topics", f"there may be at most {MAX_TOPICS} topics, not {len(topics)}"
+    yield from _phrase_faults(topics[:MAX_TOPICS], f"{path}.valid_topics", "is empty, and nothing would be about it")
+    if topics and judge is not None and judge.format == "llama_guard":
+        yield f"{path}.valid_topics", "a judge of the format 'llama_guard' tells no topics: name one of another format"
+    if rules.prompt_injection and side == "output":
+        yield f"{path}.prompt_injection", "it is looked for in what is asked: set it in input"
 
 
 def _keyword_faults(keywords: list[str], path: str) -> Iterator[tuple[str, str]]:
     """What is looked for in streams takes memory that grows with the square of a keyword's length."""
     if len(keywords) > MAX_KEYWORDS:
         yield path, f"there may be at most {MAX_KEYWORDS} keywords, not {len(keywords)}"
-    for index, keyword in enumerate(keywords[:MAX_KEYWORDS]):
-        if not keyword.strip():
-            yield f"{path}[{index}]", "is empty, and would forbid nothing"
-        elif len(keyword) > MAX_KEYWORD:
-            yield f"{path}[{index}]", f"may have at most {MAX_KEYWORD} characters, not {len(keyword)}"
+    yield from _phrase_faults(keywords[:MAX_KEYWORDS], path, "is empty, and would forbid nothing")
+
+
+def _phrase_faults(phrases: list[str], path: str, empty: str) -> Iterator[tuple[str, str]]:
+    for index, phrase in enumerate(phrases):
+        if not phrase.strip():
+            yield f"{path}[{index}]", empty
+        elif len(phrase) > MAX_KEYWORD:
+            yield f"{path}[{index}]", f"may have at most {MAX_KEYWORD} characters, not {len(phrase)}"
 
 
 def _price_faults(prices: list[EntityPrice], path: str) -> Iterator[tuple[str, str]]:

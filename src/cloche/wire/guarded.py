@@ -19,7 +19,8 @@ from cloche.domain.chat import ChatParams, ChatRequest
 from cloche.domain.completion import CompletionParams, CompletionRequest
 from cloche.domain.embedding import EmbeddingParams, EmbeddingRequest
 from cloche.domain.errors import BadRequest
-from cloche.guardrails.guard import Blocked, Guard, Reason, anonymized
+from cloche.guardrails.guard import Guard, anonymized
+from cloche.guardrails.verdict import Blocked
 
 Request = ChatRequest | CompletionRequest | EmbeddingRequest
 
@@ -212,19 +213,18 @@ def blocked(side: str, why: Blocked, request: Request | None = None) -> BadReque
     `request`: what was asked, told masked to whoever asked it; an answer is not told."""
     told = {
         "usage": {"prompt_tokens": 0, "total_tokens": 0},
-        f"{side}_guardrail": [_verdict(why.reason, [] if request is None else _anonymized(request))],
+        f"{side}_guardrail": [_verdict(why, [] if request is None else _anonymized(request))],
         "finishReason": f"{side}_guardrail_triggered",
     }
     return BadRequest(_encode(told).decode(), summary=f"{side} guardrail triggered: {why.reason}")
 
 
-def _verdict(reason: Reason, texts: list[dict[str, str]]) -> dict[str, Any]:
-    is_pii = reason == "pii"
+def _verdict(why: Blocked, texts: list[dict[str, str]]) -> dict[str, Any]:
     return {
-        "flagged": not is_pii,
-        "categories": None if is_pii else {reason: True},
-        "category_scores": None,
-        "pii_detection": is_pii,
+        "flagged": why.reason != "pii",
+        "categories": why.categories,
+        "category_scores": why.scores,
+        "pii_detection": why.reason == "pii",
         "anonymized_input": texts,
     }
 
