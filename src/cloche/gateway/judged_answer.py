@@ -44,6 +44,7 @@ class JudgedAnswer:
         call.id, call.arrived, call.started = real.id, real.arrived, real.started
         call.grant, call.endpoint, call.task = real.grant, real.endpoint, real.task
         call.stream, call.strict, call.headers = real.stream, real.strict, real.headers
+        call.trace = real.trace
         real.governed = real.source = self
 
     # ---------------------------------------------------------------- Reply
