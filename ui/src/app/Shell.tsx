@@ -10,7 +10,7 @@ import { Badge, StateDot, type Tone } from "~/components/Badge";
 import { Button, ButtonLink, IconButton } from "~/components/Button";
 import { Icon, Logo } from "~/components/Icon";
 import { Menu } from "~/components/Menu";
-import { EmptyState } from "~/components/states";
+import { Page } from "~/components/Page";
 import { Tip } from "~/components/Tip";
 import { useLanguage, useT } from "~/i18n";
 import { ErrorBoundary } from "./ErrorBoundary";
@@ -32,9 +32,9 @@ export function Shell() {
       <a className="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
         {t.skip}
       </a>
-      <div className="side">
+      <aside className="side" aria-label={t.product}>
         <Side onSearch={() => setOpen("palette")} />
-      </div>
+      </aside>
       <div>
         <Top onMenu={() => setDrawer(true)} onSearch={() => setOpen("palette")} onKeys={() => setOpen("keys")} />
         <main id="main" className="main" ref={main} tabIndex={-1}>
@@ -70,9 +70,11 @@ function Pages() {
         </Route>
       ))}
       <Route>
-        <EmptyState title={t.title} action={<ButtonLink href="/endpoints">{t.back}</ButtonLink>}>
-          {t.help}
-        </EmptyState>
+        <Page title={t.title} help={t.help}>
+          <span>
+            <ButtonLink href="/endpoints">{t.back}</ButtonLink>
+          </span>
+        </Page>
       </Route>
     </Switch>
   );

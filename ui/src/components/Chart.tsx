@@ -33,6 +33,7 @@ export function Chart(props: ChartProps) {
   const { locale } = useLanguage();
   const value = props.format ?? format.number;
   const time = props.formatTime ?? format.dateTime;
+  const timeWord = useT("components").time;
   useEffect(() => {
     const element = box.current;
     if (!element) return;
@@ -41,7 +42,7 @@ export function Chart(props: ChartProps) {
     const draw = (library: typeof uPlot) => {
       chart?.destroy();
       const width = Math.max(120, element.clientWidth);
-      chart = new library(optionsOf(library, props, { width, height, value, locale }), dataOf(times, series), element);
+      chart = new library(optionsOf(library, props, { width, height, value, locale, timeWord }), dataOf(times, series), element);
     };
     let stopTheme = () => {};
     let sizes: ResizeObserver | null = null;
@@ -115,9 +116,10 @@ interface Place {
   height: number;
   value(v: number): string;
   locale: string;
+  timeWord: string;
 }
 
-function optionsOf(library: typeof uPlot, { series }: ChartProps, { width, height, value, locale }: Place): uPlot.Options {
+function optionsOf(library: typeof uPlot, { series }: ChartProps, { width, height, value, locale, timeWord }: Place): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const paint = (name: string) => resolved(style.getPropertyValue(name).trim());
   const axis = { stroke: paint("--text-3"), grid: { stroke: paint("--chart-grid"), width: 1 }, ticks: { show: false }, font: `11px ${style.fontFamily}` };
@@ -126,7 +128,7 @@ function optionsOf(library: typeof uPlot, { series }: ChartProps, { width, heigh
   return {
     width,
     height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     cursor: { y: false, points: { size: 6 } },
     legend: { live: true },
     axes: [
@@ -135,7 +137,7 @@ function optionsOf(library: typeof uPlot, { series }: ChartProps, { width, heigh
     ],
     scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), high ? high * 1.08 : 1] } },
     series: [
-      { value: (_, tick) => (tick === null ? "–" : `${days.format(tick * 1000)} ${times.format(tick * 1000)}`), label: "" },
+      { value: (_, tick) => (tick === null ? "–" : `${days.format(tick * 1000)} ${times.format(tick * 1000)}`), label: timeWord },
       ...series.map((each, index) => {
         const color = paint(each.color ?? `--chart-${(index % 6) + 1}`);
         return {
@@ -144,12 +146,18 @@ function optionsOf(library: typeof uPlot, { series }: ChartProps, { width, heigh
           width: 1.5,
           fill: each.fill || each.bars ? `color-mix(in srgb, ${color} ${each.bars ? 70 : 16}%, transparent)` : undefined,
           paths: each.bars && library.paths.bars ? library.paths.bars({ size: [0.7, 48] }) : undefined,
-          points: { show: false },
+          points: { size: 5, show: false, filter: (chart: uPlot, at: number) => alone(chart.data[at] ?? []) },
           value: (_: uPlot, raw: number | null) => (raw === null ? "–" : value(raw)),
         };
       }),
     ],
   };
+}
+
+/** A value with nothing beside it draws no line, so it gets a point. */
+function alone(values: uPlot.AlignedData[number] | (number | null | undefined)[]): number[] {
+  const has = (index: number) => values[index] !== null && values[index] !== undefined;
+  return Array.from(values, (_, index) => index).filter((index) => has(index) && !has(index - 1) && !has(index + 1));
 }
 
 /** A colour as the canvas takes it: the browser works out `light-dark()`. */

@@ -43,6 +43,7 @@ export const components = {
   notJson: (why: string) => `This is not JSON: ${why}`,
   faults: (count: number) => plural(count, "field is wrong", "fields are wrong"),
   unchanged: "Nothing changes.",
+  time: "Time",
   chartTable: "The figures as a table",
   error: {
     title: "That did not work",

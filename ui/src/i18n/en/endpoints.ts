@@ -172,7 +172,7 @@ export const endpoints = {
     task: "Task",
     entityName: "Entity name",
     entityNameHelp: "How traffic, logs and usage speak of it.",
-    entity: (number: number) => `Entity ${number}`,
+    entity: (number: number) => `Model ${number}`,
     addEntity: "Add another model",
     removeEntity: "Remove this model",
     more: (count: number) => plural(count, "more setting", "more settings"),

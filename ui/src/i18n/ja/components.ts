@@ -41,6 +41,7 @@ export const components: typeof shape = {
   notJson: (why) => `JSON として読み取れません: ${why}`,
   faults: (count) => `${count} 個の項目に誤りがあります`,
   unchanged: "変更はありません。",
+  time: "時刻",
   chartTable: "数値を表で見る",
   error: {
     title: "処理を完了できませんでした",

@@ -172,7 +172,7 @@ export const endpoints: typeof shape = {
     task: "タスク",
     entityName: "エンティティ名",
     entityNameHelp: "トラフィック、ログ、使用状況で使う名前です。",
-    entity: (number) => `エンティティ ${number}`,
+    entity: (number) => `モデル ${number}`,
     addEntity: "モデルを追加",
     removeEntity: "このモデルを取り除く",
     more: (count) => `その他の設定（${count} 件）`,

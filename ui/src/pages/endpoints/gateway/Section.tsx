@@ -16,7 +16,7 @@ export function Section({ title, help, on, onSwitch, disabled, children }: Secti
     <section className="gateway-section">
       <div className="gateway-head">
         <div className="stack tight">
-          <h3>{title}</h3>
+          <h2>{title}</h2>
           <p>{help}</p>
         </div>
         {onSwitch && <Switch label={title} hideLabel on={on} onChange={onSwitch} disabled={disabled} />}

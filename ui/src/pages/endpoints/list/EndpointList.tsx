@@ -130,7 +130,7 @@ function useColumns(): Column<EndpointSummary>[] {
       cell: (row) => {
         const state = shownState(row.state);
         return (
-          <span className="row">
+          <span className="row endpoints-name">
             <StateDot tone={state.tone} pulse={state.pulse} label={t.states[state.word]} hideLabel />
             <Link href={`/endpoints/${part(row.name)}`} className="primary break">
               {row.name}
@@ -140,8 +140,8 @@ function useColumns(): Column<EndpointSummary>[] {
       },
     },
     { id: "state", header: t.columns.state, cell: (row) => <span className="muted nowrap">{t.states[shownState(row.state).word]}</span> },
-    { id: "models", header: t.columns.models, wide: true, cell: (row) => <Models row={row} /> },
     { id: "task", header: t.columns.task, cell: (row) => <span className="muted nowrap">{taskWord(t.tasks, row.task)}</span> },
+    { id: "models", header: t.columns.models, wide: true, cell: (row) => <Models row={row} /> },
     {
       id: "calls",
       header: t.columns.lastHour,
@@ -186,7 +186,7 @@ function Models({ row }: { row: EndpointSummary }) {
               </span>
               <span className="faint nowrap">
                 {title(model.provider)}
-                {row.models.length > 1 && ` · ${model.traffic}%`}
+                {row.models.length > 1 && ` · ${model.traffic > 0 ? `${model.traffic}%` : t.spare}`}
               </span>
             </span>
           ),

@@ -105,10 +105,12 @@ function Entity({ entity, share, probe }: { entity: ServedEntity; share: number;
       <div className="row between wrap">
         <span className="row grow">
           <StateDot tone={TONES[state] ?? "idle"} pulse={state === "DEPLOYMENT_CREATING"} label={t.deployments[state] ?? state} hideLabel />
-          <strong className="break">{entity.name}</strong>
-          <span className="muted break">
-            {model !== entity.name && `${model} · `}
-            {title}
+          <span className="endpoints-title">
+            <strong className="break">{entity.name}</strong>
+            <span className="muted break">
+              {model !== entity.name && `${model} · `}
+              {title}
+            </span>
           </span>
         </span>
         <span className="row nowrap">
