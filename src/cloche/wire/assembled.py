@@ -7,21 +7,18 @@ the same.  Must not know who asks.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from cloche.codec import sse
+from cloche.wire.frames import Frame, frame_of
 
 _SAID_ONCE = frozenset(("role", "type", "id", "name", "object", "finish_reason", "finishReason", "signature"))
 """Texts that are not pieces of a longer one: the last holds."""
 
-_TEXT = re.compile(rb'"content": ?("(?:[^"\\]|\\.)*")', re.DOTALL)
-
 _decode = msgspec.json.Decoder().decode
-_decode_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -32,7 +29,7 @@ def assembled(pieces: Iterable[bytes]) -> bytes:
     decoder = sse.Decoder()
     answer: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
-    frame: _Frame | None = None
+    frame: Frame | None = None
     texts: list[str] = []
     try:
         for payload in decoder.feed(data) + decoder.close():
@@ -45,7 +42,7 @@ def assembled(pieces: Iterable[bytes]) -> bytes:
             _say(choices, frame, texts)
             event = _decode(payload)
             _add(answer, choices, event)
-            frame = _frame(payload, event)
+            frame = frame_of(payload, event)
         _say(choices, frame, texts)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError, AttributeError):
         return data
@@ -56,39 +53,7 @@ def assembled(pieces: Iterable[bytes]) -> bytes:
     return _encode(answer)
 
 
-class _Frame(NamedTuple):
-    """What stands around the text in an event that says text and nothing else.  `choice`: its index.
-
-    Nearly all events of a stream have the same frame.  What such an event adds to the one before is its text alone.
-    """
-
-    before: bytes
-    after: bytes
-    choice: int
-
-    def text(self, payload: bytes) -> str | None:
-        """The text of another event; None if it is not like this one."""
-        before, after, _ = self
-        if not (payload.startswith(before) and payload.endswith(after)):
-            return None
-        try:
-            return _decode_text(payload[len(before) : len(payload) - len(after)])
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return None
-
-
-def _frame(payload: bytes, event: dict[str, Any]) -> _Frame | None:
-    """The frame of an event; None if it says more than text, or it cannot be told which text is meant."""
-    choices = event.get("choices")
-    if not isinstance(choices, list) or len(choices) != 1 or payload.count(b'"content"') != 1:
-        return None
-    delta, found = choices[0].get("delta"), _TEXT.search(payload)
-    if found is None or not isinstance(delta, dict) or delta.keys() != {"content"}:
-        return None
-    return _Frame(payload[: found.start(1)], payload[found.end(1) :], choices[0].get("index") or 0)
-
-
-def _say(choices: dict[int, dict[str, Any]], frame: _Frame | None, texts: list[str]) -> None:
+def _say(choices: dict[int, dict[str, Any]], frame: Frame | None, texts: list[str]) -> None:
     """Add what events of one frame have said to their choice."""
     if frame is not None and texts:
         _merge(choices[frame.choice], {"message": {"content": "".join(texts)}})

@@ -15,6 +15,7 @@ from cloche.codec import sse
 from cloche.domain.chat import ChatRequest, Message
 from cloche.domain.completion import CompletionRequest
 from cloche.domain.embedding import EmbeddingRequest
+from cloche.wire.frames import Frame, frame_of_piece
 
 
 class _Summary(Struct):
@@ -83,7 +84,22 @@ def of_answer(body: bytes) -> int:
 
 
 def of_events(pieces: Iterable[bytes]) -> int:
-    """Characters of a stretch of a stream, of whole events: about 1 µs for each."""
+    """Characters of a stretch of a stream, in pieces of whole events: about 0.4 µs for each that is like the one before
+    but for its text, and 1 µs for each other."""
+    size = 0
+    frame: Frame | None = None
+    others: list[bytes] = []
+    for piece in pieces:
+        text = None if frame is None else frame.text(piece)
+        if text is not None:
+            size += len(text)
+        else:
+            others.append(piece)
+            frame = frame_of_piece(piece)
+    return size + _of_all(others)
+
+
+def _of_all(pieces: Iterable[bytes]) -> int:
     decoder = sse.Decoder()
     told = decoder.feed(b"".join(pieces)) + decoder.close()
     payloads = [payload for payload in told if payload and payload != sse.DONE]
