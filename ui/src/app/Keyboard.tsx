@@ -58,14 +58,14 @@ function Palette({ open, onClose }: { open: boolean; onClose(): void }) {
   const [, navigate] = useLocation();
   const endpoints = useQuery({
     queryKey: ["endpoints", "names"],
-    queryFn: ({ signal }) => api.get<{ endpoints?: { name: string }[] }>("/api/2.0/serving-endpoints", {}, signal),
+    queryFn: ({ signal }) => api.get<{ data: { id: string }[] }>("/serving-endpoints/models", {}, signal),
     enabled: open,
     staleTime: 30_000,
   });
   const commands = useMemo((): Command[] => {
     const go = (path: string) => () => navigate(path);
     const pages = PAGES.map((page) => ({ id: page.path, label: t.nav[page.id], kind: t.palette.page, icon: page.id, run: go(page.path) }));
-    const named = (endpoints.data?.endpoints ?? []).map(({ name }) => ({ id: `endpoint:${name}`, label: name, kind: t.palette.endpoint, icon: "endpoints" as const, run: go(`/endpoints/${part(name)}`) }));
+    const named = (endpoints.data?.data ?? []).map(({ id: name }) => ({ id: `endpoint:${name}`, label: name, kind: t.palette.endpoint, icon: "endpoints" as const, run: go(`/endpoints/${part(name)}`) }));
     const command = (id: string, label: string, icon: Command["icon"], run: () => void) => ({ id, label, kind: t.palette.command, icon, run });
     return [
       ...pages,

@@ -19,6 +19,7 @@ export function GatewaySummary({ rules }: { rules: AiGateway }) {
     ...(guards ? [[g.guardrails.title, ""] as [string, string]] : []),
     ...(rules.fallback_config?.enabled ? [[g.fallback.title, ""] as [string, string]] : []),
     ...SECTIONS.filter((section) => isOn(section, rules[section.id])).map((section): [string, string] => [g.sections[section.id].title, ""]),
+    ...(Array.isArray(rules["prices"]) ? [[g.prices.title, ""] as [string, string]] : []),
   ];
   return (
     <section className="card">

@@ -14,6 +14,7 @@ import { without } from "../config/paths";
 import { useDraft } from "../config/use-draft";
 import { Guardrails } from "./Guardrails";
 import { NumberField } from "./NumberField";
+import { Prices } from "./Prices";
 import { RateLimits } from "./RateLimits";
 import { Section } from "./Section";
 import { isOn, type RuleField, type RuleSection, SECTIONS } from "./sections";
@@ -77,6 +78,7 @@ export default function GatewayTab({ endpoint }: { endpoint: Endpoint }) {
           {SECTIONS.map((section) => (
             <RuleForm key={section.id} section={section} {...rules} />
           ))}
+          <Prices {...rules} entities={endpoint.config?.served_entities ?? []} />
         </div>
       )}
       {error !== null && <ErrorNote error={error} />}

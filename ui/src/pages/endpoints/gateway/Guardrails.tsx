@@ -7,9 +7,10 @@ import { Badge, type Tone } from "~/components/Badge";
 import { Button } from "~/components/Button";
 import { Segmented, Select, Switch, TextField } from "~/components/fields";
 import { ErrorNote } from "~/components/states";
-import { useT } from "~/i18n";
+import { useFormat, useT } from "~/i18n";
 import { without } from "../config/paths";
 import { faultAt, type RulesProps } from "./GatewayTab";
+import { type Judge, JudgeForm } from "./JudgeForm";
 import { Section } from "./Section";
 
 type Side = "input" | "output";
@@ -21,6 +22,11 @@ export function Guardrails({ rules, onChange, faults, disabled, endpoint }: Rule
     const next = Object.keys(guards).length ? { ...guardrails, [side]: guards } : without(guardrails, side);
     onChange(Object.keys(next).length ? { ...rules, guardrails: next } : without(rules, "guardrails"));
   };
+  const setJudge = (judge: Judge | undefined) => {
+    const next = judge ? { ...guardrails, judge: { ...judge } } : without(guardrails, "judge");
+    onChange(Object.keys(next).length ? { ...rules, guardrails: next } : without(rules, "guardrails"));
+  };
+  const judge = guardrails.judge as Judge | undefined;
   return (
     <Section title={t.title} help={t.help} on disabled={disabled}>
       <div className="gateway-sides">
@@ -28,7 +34,8 @@ export function Guardrails({ rules, onChange, faults, disabled, endpoint }: Rule
           <SideForm key={side} side={side} guards={guardrails[side] ?? {}} onChange={(guards) => set(side, guards)} fault={(name) => faultAt(faults, `guardrails.${side}.${name}`)} disabled={disabled} />
         ))}
       </div>
-      <Bench endpoint={endpoint} rules={guardrails} />
+      <JudgeForm judge={judge} onChange={setJudge} fault={(name) => faultAt(faults, `guardrails.judge.${name}`)} disabled={disabled} endpoint={endpoint} />
+      <Bench endpoint={endpoint} rules={guardrails} judge={judge} />
     </Section>
   );
 }
@@ -77,17 +84,20 @@ interface Tested {
   action: "PASSED" | "MASKED" | "BLOCKED";
   text: string;
   reason: string | null;
+  category_scores?: Record<string, number> | null;
+  judged?: boolean;
   findings: { start: number; end: number; kind: string }[];
 }
 
 const TONES: Record<Tested["action"], Tone> = { PASSED: "ok", MASKED: "warn", BLOCKED: "bad" };
 
-function Bench({ endpoint, rules }: { endpoint: string; rules: { input?: Guards; output?: Guards } }) {
+function Bench({ endpoint, rules, judge }: { endpoint: string; rules: { input?: Guards; output?: Guards }; judge: Judge | undefined }) {
   const t = useT("endpoints").gateway.bench;
   const sides = useT("endpoints").gateway.guardrails.sides;
+  const format = useFormat();
   const [side, setSide] = useState<Side>("input");
   const [text, setText] = useState("");
-  const test = useMutation({ mutationFn: () => api.post<Tested>(endpointPath(endpoint, "/guardrails/test"), { text, side, guardrails: rules[side] ?? {} }) });
+  const test = useMutation({ mutationFn: () => api.post<Tested>(endpointPath(endpoint, "/guardrails/test"), { text, side, guardrails: rules[side] ?? {}, ...(judge?.endpoint_name && { judge }) }) });
   return (
     <div className="card pad stack">
       <div className="row between wrap">
@@ -106,9 +116,17 @@ function Bench({ endpoint, rules }: { endpoint: string; rules: { input?: Guards;
       {test.error && <ErrorNote error={test.error} />}
       {test.data && (
         <div className="stack" role="status">
-          <span className="row">
+          <span className="row wrap">
             <Badge tone={TONES[test.data.action]}>{t.actions[test.data.action]}</Badge>
             {test.data.reason && <span className="muted">{test.data.reason}</span>}
+            {test.data.judged && <Badge>{t.judged}</Badge>}
+            {Object.entries(test.data.category_scores ?? {})
+              .filter(([, score]) => score > 0)
+              .map(([category, score]) => (
+                <Badge key={category} tone="warn">
+                  {category} {format.percent(score)}
+                </Badge>
+              ))}
           </span>
           {test.data.action !== "BLOCKED" && <pre className="endpoints-kept break" style={{ height: "auto", whiteSpace: "pre-wrap", padding: "0.5rem 0.6rem" }}>{test.data.text}</pre>}
           {test.data.findings.length > 0 && (

@@ -151,7 +151,7 @@ function useColumns(): Column<EndpointSummary>[] {
         const label = t.lastHour(format.number(row.calls_last_hour), format.number(row.errors_last_hour));
         return (
           <span className="row" title={label}>
-            <Sparkline ticks={row.sparkline} label={label} width={96} height={20} />
+            <Sparkline ticks={row.sparkline} label={label} width={80} height={20} />
             <span className="nums nowrap" aria-hidden="true">
               {format.compact(row.calls_last_hour)}
               {row.errors_last_hour > 0 && <span className="endpoints-errors"> {format.compact(row.errors_last_hour)}</span>}

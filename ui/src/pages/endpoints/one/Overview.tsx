@@ -8,6 +8,7 @@ import { useFormat, useT } from "~/i18n";
 import { taskWord } from "../list/EndpointList";
 import { ProbeResult } from "../ProbeResult";
 import { GatewaySummary } from "../gateway/GatewaySummary";
+import { Spending } from "./Spending";
 
 export function Overview({ endpoint }: { endpoint: Endpoint }) {
   const t = useT("endpoints");
@@ -23,6 +24,7 @@ export function Overview({ endpoint }: { endpoint: Endpoint }) {
       <div className="stack loose">
         <Facts endpoint={endpoint} />
         <GatewaySummary rules={endpoint.ai_gateway ?? {}} />
+        <Spending endpoint={endpoint.name} />
       </div>
     </div>
   );
