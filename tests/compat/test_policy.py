@@ -182,4 +182,6 @@ def test_nothing_is_public_by_accident() -> None:
         "/oidc/.well-known/openid-configuration",
         "/oidc/jwks.json",
         "/oidc/v1/token",
+        "/api/2.0/sign-in",
+        "/api/2.0/sign-in/oidc",
     }

@@ -27,10 +27,12 @@ from cloche.control.follow import Follower, Uses
 from cloche.control.master_key import MasterKey
 from cloche.control.models import Models
 from cloche.control.oauth import OAuth
+from cloche.control.oidc import Client, Issuer
 from cloche.control.people import People
 from cloche.control.permissions import Permissions
 from cloche.control.publish import Publisher
 from cloche.control.secret_scopes import SecretScopes
+from cloche.control.sign_in import Issuers, SignIn
 from cloche.control.status import Statuses
 from cloche.control.tokens import Tokens
 from cloche.control.usage import Usages, workspace_id
@@ -46,6 +48,7 @@ from cloche.gateway.coalescing import Flights
 from cloche.gateway.counters import Counters
 from cloche.gateway.credentials import Credentials
 from cloche.gateway.entities import Entities
+from cloche.gateway.fetching import Fetcher
 from cloche.gateway.figures import Figures, HostFigures
 from cloche.gateway.governor import Lasting
 from cloche.gateway.judging import Trials
@@ -245,6 +248,7 @@ class Serving:
         return PayloadArchive(spool, PayloadTables.at(settings.tables_url, settings.home))
 
     def _context(self, send: Send, shared: SharedCounters | None, gateway: Gateway) -> Context:
+        oauth = OAuth(self.publisher, now_ms)
         publisher, settings, loop = self.publisher, self._plan.settings, asyncio.get_running_loop()
 
         def valkey() -> bool | None:
@@ -266,7 +270,8 @@ class Serving:
             figures=self.figures,
             totals=self.totals,
             people=People(publisher, now_ms),
-            oauth=OAuth(publisher, now_ms),
+            oauth=oauth,
+            sign_in=self._sign_in(oauth, send),
             permissions=Permissions(publisher, now_ms),
             public_url=settings.public_url,
             endpoints=Endpoints(publisher, now_ms, self._plan.model_problem),
@@ -283,3 +288,12 @@ class Serving:
             ),
             judge=Trials(gateway, loop),
         )
+
+    def _sign_in(self, oauth: OAuth, send: Send) -> SignIn:
+        settings = self._plan.settings
+        issuer = None
+        if settings.oidc_issuer is not None and settings.oidc_client_id is not None:
+            secret, scopes = settings.oidc_client_secret, settings.oidc_scopes
+            client = Client(settings.oidc_issuer, settings.oidc_client_id, secret, scopes)
+            issuer = Issuer(client, Fetcher(send))
+        return SignIn(self.publisher, oauth, now_ms, Issuers(issuer, settings.oidc_create_users))

@@ -1,4 +1,4 @@
-"""Access tokens for service principals, and the client secrets they get them with.
+"""Access tokens for service principals, and the client secrets they get them with; access tokens for users.
 
 A token is signed, lasts an hour and is kept nowhere; it ends early with its owner, its client secret or its key,
 because the snapshot is asked at every call.  A secret's value exists only in the answer to the call that made it, and
@@ -52,6 +52,10 @@ class OAuth:
             )
         claims = {"sub": owner.name, "pid": owner.id, "csid": found.id}
         return self._signed(claims, issuer, endpoint_id)
+
+    def for_user(self, user: Identity, issuer: str) -> AccessToken:
+        """A token for a user who has shown who they are; whether they may sign in is the caller's to know."""
+        return self._signed({"sub": user.name, "pid": user.id}, issuer, None)
 
     def for_endpoint(self, grant: Grant, issuer: str, endpoint_id: str) -> AccessToken:
         """A token for queries of one endpoint, for who has an access token for everything.  Raises Refused."""

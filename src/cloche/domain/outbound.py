@@ -27,6 +27,7 @@ class Origin(msgspec.Struct, frozen=True, cache_hash=True):
 
     `unix_path` set: a Unix socket, and host/port only name it.  `reuse` false: one connection per call.
     `of_host`: an address of the machine's own services, which nobody configured: it may be called although private.
+    `of_operator`: one that the operator of this server has named: it may be, too.
     """
 
     host: str
@@ -35,6 +36,7 @@ class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     unix_path: str | None = None
     reuse: bool = True
     of_host: bool = False
+    of_operator: bool = False
 
 
 class Timeouts(msgspec.Struct, frozen=True):

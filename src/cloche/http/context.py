@@ -17,6 +17,7 @@ from cloche.control.people import People
 from cloche.control.permissions import Permissions
 from cloche.control.publish import Publisher
 from cloche.control.secret_scopes import SecretScopes
+from cloche.control.sign_in import SignIn
 from cloche.control.tokens import Tokens
 from cloche.control.usage import Usages
 from cloche.control.versions import Versions
@@ -117,6 +118,7 @@ class Context(NamedTuple):
     host: Host
     host_models: Models
     judge: Trials
+    sign_in: SignIn
 
     def base_url(self, request: ControlRequest) -> str:
         """How clients reach the server, without a trailing slash."""

@@ -153,6 +153,8 @@ def _unknown(tables: Mapping[str, object], file: Path | None, environ: Mapping[s
 def _disagreements(values: Mapping[str, object]) -> Iterator[str]:
     if ("tls_cert" in values) != ("tls_key" in values):
         yield "tls_cert and tls_key go together: only one is set"
+    if ("oidc_issuer" in values) != ("oidc_client_id" in values):
+        yield "oidc_issuer and oidc_client_id go together: only one is set"
     key_sources = [name for name in ("master_key_file", "master_key", "master_key_command") if name in values]
     if len(key_sources) > 1:
         yield f"{' and '.join(key_sources)} are all set: the master key can come from one of them only"

@@ -34,6 +34,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = False
 
 
+_ISSUER = r"https://[^\s/?#@]+(/[^\s?#]*)?|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/[^\s?#]*)?"
 _SECONDS = number(0.1, 86_400)
 _FILE = path("the path of a file that exists", Path.is_file)
 _DIRECTORY = path("the path of a directory", lambda path: not path.exists() or path.is_dir())
@@ -79,6 +80,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             hides="whole",
         ),
     ] = None
+    oidc_issuer: Annotated[
+        str | None,
+        Field(
+            help="OpenID issuer at which people sign in to the pages, exactly as it calls itself.",
+            kind=text("https://HOST/PATH, or http:// on this machine", _ISSUER),
+        ),
+    ] = None
+    oidc_client_id: Annotated[
+        str | None, Field(help="As whom the issuer knows this server.", kind=text("an id without spaces", r"[!-~]+"))
+    ] = None
+    oidc_client_secret: Annotated[
+        str | None,
+        Field(
+            help="The client's secret at the issuer, where it is no public client.",
+            kind=text("a text without spaces", r"[!-~]+"),
+            flag=None,  # a flag would show in the list of processes
+            hides="whole",
+        ),
+    ] = None
+    oidc_scopes: Annotated[
+        str,
+        Field(
+            help="What the issuer is asked for.",
+            kind=text("scopes with `openid` among them, separated by spaces", r"(?=.*\bopenid\b)[!-~]+( [!-~]+)*"),
+        ),
+    ] = "openid email profile"
+    oidc_create_users: Annotated[
+        bool, Field(help="Make whoever signs in at the issuer and is not known yet a user.", kind=switch())
+    ] = False
     master_key_file: Annotated[
         Path | None,
         Field(

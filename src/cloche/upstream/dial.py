@@ -76,7 +76,7 @@ class Dialer:
         return await _connect_to(family, address)
 
     def _check(self, origin: Origin, address: str) -> None:
-        why = None if origin.of_host else self._reach.refuses(origin.host, address)
+        why = None if origin.of_host or origin.of_operator else self._reach.refuses(origin.host, address)
         if why is not None:
             raise ProviderForbidden(f"The provider must not be called: {why}.")
 
