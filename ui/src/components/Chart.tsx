@@ -3,6 +3,7 @@ import { useEffect, useId, useRef } from "react";
 import type uPlot from "uplot";
 import { subscribeToTheme } from "~/app/theme";
 import { useFormat, useLanguage, useT } from "~/i18n";
+import { stackOf } from "./stack";
 
 export interface Series {
   label: string;
@@ -20,6 +21,8 @@ export interface ChartProps {
   /** Unix milliseconds. */
   times: readonly number[];
   series: readonly Series[];
+  /** One on top of the other, the first on top: parts of a whole. */
+  stacked?: boolean;
   height?: number;
   format?(value: number): string;
   /** How times are written in the table; the default is date and time. */
@@ -42,7 +45,7 @@ export function Chart(props: ChartProps) {
     const draw = (library: typeof uPlot) => {
       chart?.destroy();
       const width = Math.max(120, element.clientWidth);
-      chart = new library(optionsOf(library, props, { width, height, value, locale, timeWord }), dataOf(times, series), element);
+      chart = new library(optionsOf(library, props, { width, height, value, locale, timeWord }), dataOf(times, series, props.stacked), element);
     };
     let stopTheme = () => {};
     let sizes: ResizeObserver | null = null;
@@ -60,7 +63,7 @@ export function Chart(props: ChartProps) {
       chart?.destroy();
     };
     // The parts of `props` that matter are listed; callers keep `times` and `series` stable while the data is the same.
-  }, [times, series, height, locale]);
+  }, [times, series, props.stacked, height, locale]);
   return (
     <figure className="chart" aria-label={label}>
       <div ref={box} style={{ minHeight: height }} aria-hidden="true" />
@@ -107,8 +110,9 @@ function Figures({ label, times, series, value, time }: Pick<ChartProps, "label"
   );
 }
 
-function dataOf(times: readonly number[], series: readonly Series[]): uPlot.AlignedData {
-  return [times.map((time) => time / 1000), ...series.map((each) => [...each.values])] as uPlot.AlignedData;
+function dataOf(times: readonly number[], series: readonly Series[], stacked = false): uPlot.AlignedData {
+  const heights = stacked ? stackOf(series.map((each) => each.values)) : series.map((each) => [...each.values]);
+  return [times.map((time) => time / 1000), ...heights] as uPlot.AlignedData;
 }
 
 interface Place {
@@ -119,7 +123,7 @@ interface Place {
   timeWord: string;
 }
 
-function optionsOf(library: typeof uPlot, { series }: ChartProps, { width, height, value, locale, timeWord }: Place): uPlot.Options {
+function optionsOf(library: typeof uPlot, { times: moments, series, stacked }: ChartProps, { width, height, value, locale, timeWord }: Place): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const paint = (name: string) => resolved(style.getPropertyValue(name).trim());
   const axis = { stroke: paint("--text-3"), grid: { stroke: paint("--chart-grid"), width: 1 }, ticks: { show: false }, font: `11px ${style.fontFamily}` };
@@ -135,7 +139,7 @@ function optionsOf(library: typeof uPlot, { series }: ChartProps, { width, heigh
       { ...axis, values: (_, ticks, __, ___, gap) => ticks.map((tick) => (gap >= 86_400 ? days : times).format(tick * 1000)) },
       { ...axis, size: 56, values: (_, ticks) => ticks.map(value) },
     ],
-    scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), high ? high * 1.08 : 1] } },
+    scales: { ...(series.some((each) => each.bars) ? { x: { range: roomForBars(moments) } } : {}), y: { range: (_, low, high) => [Math.min(0, low ?? 0), high ? high * 1.08 : 1] } },
     series: [
       { value: (_, tick) => (tick === null ? "–" : `${days.format(tick * 1000)} ${times.format(tick * 1000)}`), label: timeWord },
       ...series.map((each, index) => {
@@ -144,10 +148,11 @@ function optionsOf(library: typeof uPlot, { series }: ChartProps, { width, heigh
           label: each.label,
           stroke: color,
           width: 1.5,
-          fill: each.fill || each.bars ? `color-mix(in srgb, ${color} ${each.bars ? 70 : 16}%, transparent)` : undefined,
+          fill: each.fill || each.bars ? `color-mix(in srgb, ${color} ${stacked ? 100 : each.bars ? 70 : 16}%, transparent)` : undefined,
           paths: each.bars && library.paths.bars ? library.paths.bars({ size: [0.7, 48] }) : undefined,
           points: { size: 5, show: false, filter: (chart: uPlot, at: number) => alone(chart.data[at] ?? []) },
-          value: (_: uPlot, raw: number | null) => (raw === null ? "–" : value(raw)),
+          // Of a stack, what is its own.
+          value: (_: uPlot, raw: number | null, __: number, at: number | null) => shown(stacked && at !== null ? (each.values[at] ?? null) : stacked ? null : raw, value),
         };
       }),
     ],
@@ -159,6 +164,15 @@ function alone(values: uPlot.AlignedData[number] | (number | null | undefined)[]
   const has = (index: number) => values[index] !== null && values[index] !== undefined;
   return Array.from(values, (_, index) => index).filter((index) => has(index) && !has(index - 1) && !has(index + 1));
 }
+
+/** Half a bar more at each side, so that the first and the last are whole. */
+function roomForBars(times: readonly number[]): (_: uPlot, low: number, high: number) => [number, number] {
+  const step = ((times[1] ?? 0) - (times[0] ?? 0)) / 1000;
+  const half = step > 0 ? step / 2 : 1800;
+  return (_, low, high) => [low - half, high + half];
+}
+
+const shown = (value: number | null | undefined, format: (value: number) => string): string => (typeof value === "number" ? format(value) : "–");
 
 /** A colour as the canvas takes it: the browser works out `light-dark()`. */
 function resolved(color: string): string {

@@ -45,6 +45,12 @@ export const components = {
   unchanged: "Nothing changes.",
   time: "Time",
   chartTable: "The figures as a table",
+  period: {
+    label: "Time",
+    from: "From",
+    to: "To",
+    choices: { hour: "Last hour", day: "Last 24 hours", week: "Last 7 days", month: "Last 30 days", quarter: "Last 90 days", all: "All time", custom: "From … to …" },
+  },
   error: {
     title: "That did not work",
     requestId: "Request id",

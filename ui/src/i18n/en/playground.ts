@@ -94,9 +94,6 @@ export const playground = {
     url: "URL",
     headers: "Headers",
     body: "Body",
-    noTranslation: "Every field was passed on as it came.",
-    translationHelp: "What became of the fields of the request on the way to the provider.",
-    words: { passed: "sent as it came", mapped: "said in the provider's own words", emulated: "reached by other means", clamped: "brought into the range that the provider takes", dropped: "left out: the provider has nothing like it" } as Record<string, string>,
     whole: "The answer, put together",
   },
 };

@@ -43,6 +43,11 @@ export const query = {
   inStream: "The answer broke off with an error",
   tail: "The end of it; all of it is here when the answer is complete.",
   tooLong: (shown: string, all: string) => `The last ${shown} of ${all}. Copying takes all of it.`,
+  translation: {
+    none: "Every field was passed on as it came.",
+    help: "What became of the fields of the request on the way to the provider.",
+    words: { passed: "sent as it came", mapped: "said in the provider's own words", emulated: "reached by other means", clamped: "brought into the range that the provider takes", dropped: "left out: the provider has nothing like it" } as Record<string, string>,
+  },
   figures: { first: "First token", total: "Total", speed: "Tokens/s", input: "Tokens in", output: "Tokens out" },
   question: "What is a glass cloche for? Answer in two sentences.",
   prompt: "A glass cloche is",

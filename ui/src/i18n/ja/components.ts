@@ -43,6 +43,12 @@ export const components: typeof shape = {
   unchanged: "変更はありません。",
   time: "時刻",
   chartTable: "数値を表で見る",
+  period: {
+    label: "期間",
+    from: "開始",
+    to: "終了",
+    choices: { hour: "過去 1 時間", day: "過去 24 時間", week: "過去 7 日間", month: "過去 30 日間", quarter: "過去 90 日間", all: "全期間", custom: "期間を指定" },
+  },
   error: {
     title: "処理を完了できませんでした",
     requestId: "リクエスト ID",

@@ -93,9 +93,6 @@ export const playground: typeof shape = {
     url: "URL",
     headers: "ヘッダー",
     body: "本文",
-    noTranslation: "すべての項目が、受け取ったまま渡されました。",
-    translationHelp: "リクエストの各項目が、プロバイダーに届くまでにどう扱われたかを示します。",
-    words: { passed: "そのまま送信", mapped: "プロバイダーの表現に置き換え", emulated: "別の方法で実現", clamped: "プロバイダーの許容範囲に調整", dropped: "対応する項目がないため除外" },
     whole: "組み立てた回答",
   },
 };

@@ -44,6 +44,11 @@ export const query: typeof shape = {
   inStream: "回答の途中でエラーが発生しました",
   tail: "末尾のみ表示しています。回答が完了すると全体を表示します。",
   tooLong: (shown, all) => `${all} のうち末尾の ${shown} を表示しています。コピーすると全体が入ります。`,
+  translation: {
+    none: "すべての項目が、受け取ったまま渡されました。",
+    help: "リクエストの各項目が、プロバイダーに届くまでにどう扱われたかを示します。",
+    words: { passed: "そのまま送信", mapped: "プロバイダーの表現に置き換え", emulated: "別の方法で実現", clamped: "プロバイダーの許容範囲に調整", dropped: "対応する項目がないため除外" },
+  },
   figures: { first: "最初のトークン", total: "合計", speed: "トークン/秒", input: "入力トークン", output: "出力トークン" },
   question: "ガラスのクローシュは何に使いますか。2 文で答えてください。",
   prompt: "ガラスのクローシュとは、",

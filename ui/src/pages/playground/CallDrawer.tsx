@@ -1,13 +1,13 @@
 /** Everything about one call: the exact request, what a provider is sent for it, what was translated, the whole answer. */
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { type Body, translationOf, upstreamRequest, type UpstreamRequest } from "~/api/invocations";
+import { type Body, upstreamRequest, type UpstreamRequest } from "~/api/invocations";
 import { useQueryState } from "~/app/query-state";
-import { Badge, type Tone } from "~/components/Badge";
 import { Button } from "~/components/Button";
 import { CodeBlock } from "~/components/copy";
 import { Drawer } from "~/components/Dialog";
 import { QueryDialog } from "~/components/query/QueryDialog";
+import { Translation } from "~/components/query/Translation";
 import { ErrorNote } from "~/components/states";
 import { Tabs } from "~/components/Tabs";
 import { useT } from "~/i18n";
@@ -99,30 +99,6 @@ export function UpstreamView({ request }: { request: UpstreamRequest }) {
       <CodeBlock code={Object.entries(request.headers).map(([name, value]) => `${name}: ${value}`).join("\n") || "–"} label={t.headers} wrap />
       <CodeBlock code={body} label={t.body} wrap />
       {request.translation && <Translation header={request.translation} />}
-    </div>
-  );
-}
-
-const TONES: Record<string, Tone> = { passed: "ok", mapped: "info", emulated: "info", clamped: "warn", dropped: "bad" };
-
-export function Translation({ header }: { header: string | null }) {
-  const t = useT("playground").drawer;
-  if (!header) return <p className="muted">{t.noTranslation}</p>;
-  return (
-    <div className="stack">
-      <p className="muted">{t.translationHelp}</p>
-      <dl className="facts">
-        {translationOf(header).map(({ word, fields }) => (
-          <div key={word} style={{ display: "contents" }}>
-            <dt>
-              <Badge tone={TONES[word] ?? "idle"}>{word}</Badge>
-            </dt>
-            <dd>
-              <code>{fields.join(", ")}</code> <small className="faint">{t.words[word]}</small>
-            </dd>
-          </div>
-        ))}
-      </dl>
     </div>
   );
 }

@@ -72,20 +72,3 @@ function settingsOf(body: Body, system: string): Settings {
     extra: Object.keys(extra).length ? written(extra) : "",
   };
 }
-
-const KEY = "cloche.replay";
-
-export interface Replay {
-  endpoint: string;
-  body: Body;
-}
-
-/** Lays a body down for the playground, which takes it up once: a body is too long for an address. */
-export const replays = {
-  put: (replay: Replay): void => sessionStorage.setItem(KEY, JSON.stringify(replay)),
-  take(): Replay | null {
-    const kept = sessionStorage.getItem(KEY);
-    sessionStorage.removeItem(KEY);
-    return kept ? (JSON.parse(kept) as Replay) : null;
-  },
-};

@@ -8,8 +8,9 @@ import { useEffect, useSyncExternalStore } from "react";
 import { ask } from "~/api/answer";
 import { type Answer, emptyAnswer } from "~/api/answer-reader";
 import { session } from "~/api/session";
+import type { Replay } from "~/components/query/replays";
 import { useFrames } from "~/components/use-frames";
-import { conversationOf, type Replay } from "./replay";
+import { conversationOf } from "./replay";
 import { bodyOf, FIRST, type Settings } from "./settings";
 import { type AssistantTurn, EMPTY, messagesOf, pathOf, pathTo, replaced, stepped, type ToolResult, type Tree, type Turn, withTurn } from "./tree";
 
