@@ -16,6 +16,9 @@ from cloche.domain.outbound import Origin, Timeouts
 from .conftest import Run
 from .scripted import OK, PATIENT, SSE, Peer, Recorder, answering, ask, client, fetch, serving
 
+SOON = 4.0
+"""Seconds: well before any other time-out of these calls, also where the machine has other things to do."""
+
 HEADED = b"HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n"
 
 
@@ -58,7 +61,7 @@ def test_connect(run: Run) -> None:
                 got = await fetch(upstream, origin, timeouts=Timeouts(connect=0.3))
                 assert isinstance(got.problem, ProviderTimeout)
                 assert "0.3 s (connect)" in got.problem.message
-                assert 0.3 <= time.monotonic() - began < 0.9
+                assert 0.3 <= time.monotonic() - began < SOON
                 assert before == open_sockets_to(origin.port)
 
     run(main)
@@ -79,7 +82,7 @@ def test_first_byte(run: Run, sent: bytes) -> None:
             got = await fetch(upstream, server.origin, timeouts=Timeouts(first_byte=0.3, between_bytes=0.1))
             assert isinstance(got.problem, ProviderTimeout)
             assert "0.3 s (first byte)" in got.problem.message
-            assert 0.3 <= time.monotonic() - began < 0.9
+            assert 0.3 <= time.monotonic() - began < SOON
             await asyncio.sleep(0.05)
             assert server.open == 0
 
@@ -123,7 +126,7 @@ def test_total(run: Run) -> None:
             got = await fetch(upstream, server.origin, timeouts=Timeouts(between_bytes=0.3, total=0.5))
             assert isinstance(got.problem, ProviderTimeout)
             assert "0.5 s (total)" in got.problem.message
-            assert 0.5 <= time.monotonic() - began < 1.1
+            assert 0.5 <= time.monotonic() - began < SOON
 
     run(main)
 
