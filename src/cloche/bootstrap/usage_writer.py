@@ -2,8 +2,8 @@
 
 Every half second what has ended is written, up to 500 rows in a transaction; a process that is killed takes what ended
 since with it.  Where the database fails, rows go to a spool in the home, which any process of this host brings home
-later: so memory stays small, and an outage loses nothing unless the disk is full.  Costs a call about 20 µs of this
-thread, none of the loop's.  Must not know what is counted.
+later: so memory stays small, and an outage loses nothing unless the disk is full.  Costs a call about 10 µs of this
+thread.  Must not know what is counted.
 """
 
 from __future__ import annotations
