@@ -114,9 +114,16 @@ def test_a_killed_publication_leaves_everything_whole(
     """Killed at random moments, again and again: the database opens and is whole, revision, versions and audit log
     agree, and the kept state is valid and not newer."""
     dice = random.Random(7)
+    rounds = ROUNDS["sqlite" if database_url is None else "postgresql"]
     numbers = [0]
-    for _ in range(ROUNDS["sqlite" if database_url is None else "postgresql"]):
+
+    def amid_publishing() -> bool:
+        """Whether somebody was killed later than at the first publication; where not, the moments prove nothing."""
+        return numbers[-1] > len(numbers)
+
+    # On a busy machine the moments come later than they are meant to, and it takes more of them.
+    while len(numbers) <= rounds or not amid_publishing():
         kill_one(nursery, dice.uniform(0, 0.04))
         numbers.append(check(tmp_path, database_url))
+        assert len(numbers) < 4 * rounds, "nobody was killed while publishing"
     assert numbers == sorted(numbers)
-    assert numbers[-1] > len(numbers), "nobody was killed while publishing: the moments of the kills prove nothing"

@@ -147,4 +147,4 @@ async def _admin_token(plan: Plan, serving: Serving) -> str | None:
 
 def _welcome(plan: Plan, listener: socket.socket, first_token: str | None) -> None:
     declared = [endpoint.name for endpoint in plan.endpoints]
-    welcome.say(welcome.url_of(plan.settings, listener), first_token, declared)
+    welcome.say(welcome.url_of(plan.settings, listener), first_token, declared, pages=plan.settings.pages)

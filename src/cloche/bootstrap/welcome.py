@@ -21,9 +21,12 @@ def url_of(settings: Settings, listener: socket.socket) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def say(url: str, first_token: str | None, endpoints: Sequence[str]) -> None:
-    """Print the words.  `first_token`: shown here and nowhere else; `endpoints`: those declared for this start."""
+def say(url: str, first_token: str | None, endpoints: Sequence[str], *, pages: bool) -> None:
+    """Print the words.  `first_token`: shown here and nowhere else; `endpoints`: those declared for this start;
+    `pages`: whether a browser finds pages there."""
     lines = ["", f"cloche is ready at {url}"]
+    if pages:
+        lines.append(f"  pages     {url}/ in a browser")
     lines += [f"  endpoint  {name}" for name in endpoints]
     if first_token is not None:
         lines += ["", f"  token     {first_token}", "            shown this once: keep it"]
