@@ -4,11 +4,20 @@ export interface Tick {
   errors: number;
 }
 
-export function Sparkline({ ticks, label, width = 120, height = 22 }: { ticks: readonly Tick[]; label: string; width?: number; height?: number }) {
+interface SparklineProps {
+  ticks: readonly Tick[];
+  label: string;
+  width?: number;
+  height?: number;
+  /** As wide as there is room. */
+  stretch?: boolean;
+}
+
+export function Sparkline({ ticks, label, width = 120, height = 22, stretch }: SparklineProps) {
   const most = Math.max(1, ...ticks.map((tick) => tick.calls));
   const step = width / Math.max(1, ticks.length);
   return (
-    <svg className="sparkline" role="img" aria-label={label} width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
+    <svg className="sparkline" role="img" aria-label={label} width={stretch ? "100%" : width} height={height} viewBox={`0 0 ${width} ${height}`} preserveAspectRatio={stretch ? "none" : undefined}>
       <path d={`M0 ${height - 0.5}H${width}`} stroke="var(--border-strong)" strokeWidth="1" />
       <path d={bars(ticks.map((tick) => tick.calls), most, step, height)} fill="var(--chart-1)" />
       <path d={bars(ticks.map((tick) => tick.errors), most, step, height)} fill="var(--chart-5)" />

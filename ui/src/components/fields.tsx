@@ -35,7 +35,7 @@ function Caption({ label, hideLabel, optional }: FieldProps) {
   const t = useT("components");
   return (
     <Label className={hideLabel ? "sr-only" : "field-label"}>
-      {label}
+      {label}{" "}
       {optional && <span className="field-optional">{t.optional}</span>}
     </Label>
   );

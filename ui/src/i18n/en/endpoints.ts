@@ -214,6 +214,7 @@ export const endpoints = {
     trackHelp: "Keeps a row for every call with user, tokens and cost. Prompts and answers are not kept.",
     json: "Endpoint as JSON",
     checkHelp: "The server checks everything and tries the models; nothing is created yet.",
+    checked: "Checked. It can be created.",
     valid: "Everything is in order.",
     probeFailed: "It can be created nevertheless; calls will fail until the model answers.",
     done: (name: string) => `${name} is created.`,

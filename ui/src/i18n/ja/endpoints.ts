@@ -214,6 +214,7 @@ export const endpoints: typeof shape = {
     trackHelp: "呼び出しごとに、ユーザー、トークン数、コストを 1 行で記録します。プロンプトと回答は保存しません。",
     json: "エンドポイントの JSON",
     checkHelp: "サーバーがすべてを検証し、モデルを試します。まだ何も作成しません。",
+    checked: "検証しました。作成できます。",
     valid: "問題はありません。",
     probeFailed: "このまま作成することもできますが、モデルが応答するまで呼び出しは失敗します。",
     done: (name) => `${name} を作成しました。`,

@@ -23,7 +23,8 @@ export function ConfigForm({ config, onChange, faults }: ConfigFormProps) {
   const change = (index: number, entity: EntityBody) => onChange(withEntities(config, entities.map((each, at) => (at === index ? entity : each)), shares));
   const remove = (index: number) => onChange(withEntities(config, entities.filter((_, at) => at !== index), shares.filter((_, at) => at !== index)));
   const first = providers.data?.find((each: Provider) => each.name === "openai");
-  const add = () => onChange(withEntities(config, [...entities, newExternal(first)], [...shares, entities.length ? 0 : 100]));
+  const fresh = (): EntityBody => (entities[0]?.entity_name !== undefined ? { entity_name: "", entity_version: "1" } : newExternal(first));
+  const add = () => onChange(withEntities(config, [...entities, fresh()], [...shares, entities.length ? 0 : 100]));
   return (
     <div className="stack loose">
       {entities.map((entity, index) => (
@@ -33,7 +34,7 @@ export function ConfigForm({ config, onChange, faults }: ConfigFormProps) {
             {entities.length > 1 && <IconButton label={t.removeEntity} icon="trash" onPress={() => remove(index)} />}
           </div>
           <div className="card-body">
-            <EntityForm entity={entity} onChange={(next) => change(index, next)} faults={within(faults, `served_entities[${index}].`)} />
+            <EntityForm entity={entity} onChange={(next) => change(index, next)} faults={within(faults, `served_entities[${index}].`)} alone={entities.length === 1} />
           </div>
         </section>
       ))}

@@ -14,6 +14,7 @@ import { Banner, ErrorNote } from "~/components/states";
 import { toast } from "~/components/Toast";
 import { useT } from "~/i18n";
 import { Diff } from "../Diff";
+import { Outcome } from "../Outcome";
 import { ProbeResult } from "../ProbeResult";
 import { ConfigForm } from "./ConfigForm";
 import { useDraft } from "./use-draft";
@@ -67,6 +68,7 @@ export function EditPage({ endpoint }: { endpoint: Endpoint }) {
       ) : (
         <JsonEditor label={t.json} value={draft.text} onChange={(text) => (setTried(null), draft.setText(text))} faults={faults} rows={26} />
       )}
+      <Outcome of={error ?? tried}>
       {error !== null && <ErrorNote error={error} />}
       {tried && (
         <section className="card">
@@ -79,6 +81,7 @@ export function EditPage({ endpoint }: { endpoint: Endpoint }) {
           </div>
         </section>
       )}
+      </Outcome>
       <div className="endpoints-foot">
         <Button onPress={leave}>{words.cancel}</Button>
         <span className="grow faint">{tried ? t.checked : t.checkHelp}</span>

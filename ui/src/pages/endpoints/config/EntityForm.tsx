@@ -18,6 +18,8 @@ export interface EntityFormProps {
   onChange(entity: EntityBody): void;
   /** Of the entity: their paths begin at it. */
   faults: readonly FieldFault[];
+  /** An endpoint has external models or local ones, so only the kind of a single entity can be changed. */
+  alone: boolean;
 }
 
 export function newExternal(provider: Provider | undefined): EntityBody {
@@ -26,7 +28,7 @@ export function newExternal(provider: Provider | undefined): EntityBody {
 }
 
 export function EntityForm(props: EntityFormProps) {
-  const { entity, onChange } = props;
+  const { entity, onChange, alone } = props;
   const t = useT("endpoints").form;
   const providers = useProviders();
   const kind = entity.external_model ? "external" : "local";
@@ -37,7 +39,7 @@ export function EntityForm(props: EntityFormProps) {
   };
   return (
     <div className="stack">
-      <Segmented label={t.kind} value={kind} onChange={become} choices={[{ id: "external", label: t.external }, { id: "local", label: t.local }]} />
+      {alone && <Segmented label={t.kind} value={kind} onChange={become} choices={[{ id: "external", label: t.external }, { id: "local", label: t.local }]} />}
       {entity.external_model ? <Loaded query={providers}>{(known) => <External {...props} model={entity.external_model as ExternalModel} providers={known} />}</Loaded> : <Local {...props} />}
     </div>
   );
@@ -68,9 +70,9 @@ function Local({ entity, onChange, faults }: EntityFormProps) {
   );
 }
 
-function EntityName({ entity, onChange, faults }: EntityFormProps) {
+function EntityName({ entity, onChange, faults }: Omit<EntityFormProps, "alone">) {
   const t = useT("endpoints").form;
-  return <TextField label={t.entityName} optional help={t.entityNameHelp} value={entity.name ?? ""} onChange={(name) => onChange(name ? { ...entity, name } : without(entity, "name"))} placeholder={entity.external_model?.name || entity.entity_name || "primary"} error={faultAt(faults, "name")} />;
+  return <TextField label={t.entityName} optional help={t.entityNameHelp} value={entity.name ?? ""} onChange={(name) => onChange(name ? { name, ...without(entity, "name") } : without(entity, "name"))} placeholder={entity.external_model?.name || entity.entity_name || "primary"} error={faultAt(faults, "name")} />;
 }
 
 function External({ entity, model, providers, onChange, faults }: EntityFormProps & { model: ExternalModel; providers: Provider[] }) {

@@ -17,6 +17,7 @@ import { ConfigForm, within } from "../config/ConfigForm";
 import { newExternal } from "../config/EntityForm";
 import { faultsOf } from "../config/EditPage";
 import { useDraft } from "../config/use-draft";
+import { Outcome } from "../Outcome";
 import { ProbeResult } from "../ProbeResult";
 import { TagsEditor } from "../TagsEditor";
 
@@ -87,6 +88,7 @@ export function CreatePage() {
       ) : (
         <Choose onChoose={(entity) => change({ config: { ...body.config, served_entities: [entity] } })} />
       )}
+      <Outcome of={error ?? tried}>
       {error !== null && <ErrorNote error={error} />}
       {tried && (
         <Banner tone={tried.probes?.some((probe) => !probe.ok) ? "warn" : "ok"}>
@@ -95,10 +97,11 @@ export function CreatePage() {
           {tried.probes?.some((probe) => !probe.ok) && <span className="muted">{t.probeFailed}</span>}
         </Banner>
       )}
+      </Outcome>
       {(chosen || mode === "json") && (
         <div className="endpoints-foot">
           <Button onPress={() => navigate("/endpoints")}>{words.cancel}</Button>
-          <span className="grow faint">{tried ? all.edit.checked : t.checkHelp}</span>
+          <span className="grow faint">{tried ? t.checked : t.checkHelp}</span>
           <Button kind={tried ? "default" : "primary"} busy={busy === "check"} isDisabled={draft.broken !== null} onPress={() => void check()}>
             {all.edit.check}
           </Button>

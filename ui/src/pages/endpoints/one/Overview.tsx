@@ -3,6 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { type Endpoint, type EndpointConfig, modelOf, type Probe, probeEndpoint, type ServedEntity, useProviders, useSeries } from "~/api/endpoints";
 import { Badge, StateDot, type Tone } from "~/components/Badge";
 import { Button } from "~/components/Button";
+import { Sparkline } from "~/components/Sparkline";
 import { ErrorNote } from "~/components/states";
 import { useFormat, useT } from "~/i18n";
 import { taskWord } from "../list/EndpointList";
@@ -35,7 +36,8 @@ function hasExternal(endpoint: Endpoint): boolean {
 }
 
 function LastHour({ name }: { name: string }) {
-  const t = useT("endpoints").hour;
+  const words = useT("endpoints");
+  const t = words.hour;
   const format = useFormat();
   const series = useSeries(name);
   const minutes = series.data?.minutes ?? [];
@@ -44,13 +46,25 @@ function LastHour({ name }: { name: string }) {
   const errors = sum((minute) => minute.client_errors + minute.server_errors);
   const latest = minutes.findLast((minute) => minute.latency_ms_p50 !== null);
   const told = (value: number | null | undefined) => (value === null || value === undefined ? "–" : format.duration(value));
+  const ticks = minutes.map((minute) => ({ calls: minute.calls, errors: minute.client_errors + minute.server_errors }));
   return (
-    <dl className="endpoints-stats" aria-label={t.title}>
-      <Stat label={t.calls} value={format.compact(calls)} />
-      <Stat label={t.errors} value={calls ? format.percent(errors / calls, 1) : "–"} note={errors ? format.number(errors) : undefined} />
-      <Stat label={t.p50} value={told(latest?.latency_ms_p50)} />
-      <Stat label={t.p95} value={told(latest?.latency_ms_p95)} />
-    </dl>
+    <section className="stack" aria-label={t.title}>
+      <dl className="endpoints-stats">
+        <Stat label={t.calls} value={format.compact(calls)} />
+        <Stat label={t.errors} value={calls ? format.percent(errors / calls, 1) : "–"} note={errors ? format.number(errors) : undefined} />
+        <Stat label={t.p50} value={told(latest?.latency_ms_p50)} />
+        <Stat label={t.p95} value={told(latest?.latency_ms_p95)} />
+      </dl>
+      {calls > 0 && (
+        <div className="card pad stack tight">
+          <Sparkline ticks={ticks} label={words.lastHour(format.number(calls), format.number(errors))} width={600} height={64} stretch />
+          <span className="row between faint nums">
+            <small>{format.time(minutes[0]?.time ?? 0)}</small>
+            <small>{format.time(minutes.at(-1)?.time ?? 0)}</small>
+          </span>
+        </div>
+      )}
+    </section>
   );
 }
 
