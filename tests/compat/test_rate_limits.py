@@ -149,7 +149,11 @@ def listening(world: World) -> Iterator[str]:
         started.set()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        options = ServerOptions(keep_alive=5, drain=1, lane=True, tls=None)
+
+        async def nothing() -> None:
+            """There is nothing to end."""
+
+        options = ServerOptions(keep_alive=5, drain=1, lane=True, tls=None, on_drain=nothing)
         server = Server(_nothing_else, lane, world.gateway, options)
         thread = threading.Thread(target=lambda: asyncio.run(server.run_on(listener, on_started)))
         thread.start()

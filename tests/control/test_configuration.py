@@ -67,6 +67,16 @@ def test_what_says_nothing_of_properties_leaves_them(plane: Plane) -> None:
     assert plane.apply(Declaration("a", PLAIN, Properties())) == {"a": "update"}
 
 
+def test_what_an_endpoint_begins_with_is_not_put_back(plane: Plane) -> None:
+    """Properties that a declaration wants at first are those of a new endpoint, and are changed for good."""
+    wanted = Declaration("a", PLAIN, at_first=Properties(description="first"))
+    assert plane.apply(wanted) == {"a": "create"}
+    assert plane.publisher.current().endpoints["a"].endpoint.properties.description == "first"
+    plane.endpoints.change_properties(ADMIN, "a", "endpoint.tags", lambda old: replace(old, description="own"))
+    assert plane.apply(wanted) == {"a": "unchanged"}
+    assert plane.publisher.current().endpoints["a"].endpoint.properties.description == "own"
+
+
 def test_all_or_nothing(plane: Plane) -> None:
     """One fault anywhere and nothing is done; every fault is told, with the index of its endpoint."""
     plane.apply(Declaration("a", PLAIN))

@@ -27,11 +27,13 @@ def written(folder: Path, value: object) -> Path:
 
 
 def test_files_and_settings_declare_endpoints(tmp_path: Path) -> None:
-    """Bodies of a file come first, then models by name, of whose properties nothing is said."""
+    """Bodies of a file come first, then models by name, of whose properties nothing is said but that their usage is
+    tracked at first."""
     found = declared_endpoints(Declared(written(tmp_path, {"endpoints": [BODY]}), {"own": "small.v1"})).endpoints
     assert [each.name for each in found] == ["chat", "own"]
     assert found[0].properties is not None
     assert found[1].properties is None
+    assert found[1].at_first.ai_gateway == {"usage_tracking_config": {"enabled": True}}
     assert found[1].configuration.entities[0].name == "small-v1"
     assert declared_endpoints(Declared(None, {})).endpoints == []
 

@@ -39,6 +39,7 @@ from cloche.control.usage import Usages, workspace_id
 from cloche.control.versions import Versions
 from cloche.domain.outbound import Send
 from cloche.domain.state import State
+from cloche.engine.pulls import Pull
 from cloche.gateway.admission import Admission
 from cloche.gateway.answer_cache import FOLDER as CACHE_FOLDER
 from cloche.gateway.answer_cache import AnswerCache
@@ -64,6 +65,7 @@ from cloche.gateway.tracking import Ledger
 from cloche.http.app import App
 from cloche.http.asgi_chat import AsgiChat
 from cloche.http.context import Context, Host
+from cloche.http.events import Events, Sources
 from cloche.http.page_files import BUILT, Pages
 from cloche.http.server import Server, ServerOptions
 from cloche.http.shared import Lane
@@ -231,13 +233,15 @@ class Serving:
 
         gateway = Gateway(self._slot, self.admission, send, Recorder(record, self._ledger, lasting.payloads), lasting)
         self.figures.running = gateway.running
-        app = App(self._context(send, lasting.shared, gateway), AsgiChat(gateway, settings.max_body), record)
+        context = self._context(send, lasting.shared, gateway)
+        app = App(context, AsgiChat(gateway, settings.max_body), record)
         lane = Lane(gateway, record, max_body=settings.max_body, read_seconds=settings.request_read_seconds)
         options = ServerOptions(
             keep_alive=settings.keep_alive_seconds,
             drain=settings.drain_seconds,
             lane=settings.lane,
             tls=self._plan.tls,
+            on_drain=context.events.close,
         )
         return Server(app, lane, gateway, options)
 
@@ -254,11 +258,18 @@ class Serving:
         def valkey() -> bool | None:
             return None if shared is None else asyncio.run_coroutine_threadsafe(shared.answers(), loop).result()
 
+        status = Statuses(self._models, publisher.current, self.figures.circuits_of).of
+        calls = Calls(self._store, self._slot.current, self._archive())
+        models = Models(publisher, self._plan.catalogue, settings.home, now_ms)
+
+        def pulls() -> dict[str, Pull]:
+            return {each.id: each for each in models.pulls()}
+
         return Context(
             publisher=publisher,
             admission=self.admission,
             tokens=self.tokens,
-            status=Statuses(self._models, publisher.current, self.figures.circuits_of).of,
+            status=status,
             models=self._models,
             workspace_id=workspace_id(self._store.key),
             secret_scopes=SecretScopes(publisher, now_ms),
@@ -266,7 +277,7 @@ class Serving:
             audit=Audit(self._store),
             usages=self._usages,
             budgets=self._spending,
-            calls=Calls(self._store, self._slot.current, self._archive()),
+            calls=calls,
             figures=self.figures,
             totals=self.totals,
             people=People(publisher, now_ms),
@@ -279,7 +290,8 @@ class Serving:
             configurations=Configurations(publisher, now_ms, self._plan.model_problem),
             probe=Prober(send, loop),
             pages=Pages(BUILT if settings.pages else None).answer,
-            host_models=Models(publisher, self._plan.catalogue, settings.home, now_ms),
+            host_models=models,
+            events=Events(Sources(publisher.current, status, calls, pulls)),
             host=Host(
                 started_at=self._started_at,
                 workers=settings.workers,

@@ -14,10 +14,13 @@ import msgspec
 
 from cloche.control.documents import Documents, InvalidDocuments, read_documents
 from cloche.control.provider_forms import PROVIDER_FORMS
-from cloche.domain.endpoint import Configuration, Declaration, ServedEntity, default_entity_name, even_split
+from cloche.domain.endpoint import Configuration, Declaration, Properties, ServedEntity, default_entity_name, even_split
 from cloche.domain.errors import InvalidFields
 from cloche.wire.older_words import own_path
 from cloche.wire.serving_reading import read_endpoint
+
+_WATCHED = Properties(ai_gateway={"usage_tracking_config": {"enabled": True}})
+"""How an endpoint begins that nobody has said anything of: its calls are counted, so that there is something to see."""
 
 
 class InvalidConfiguration(Exception):
@@ -82,4 +85,4 @@ def _read(file: Path | None) -> Documents:
 
 def _local_endpoint(name: str, model: str) -> Declaration:
     entities = (ServedEntity(default_entity_name(model), entity_name=model, entity_version="1"),)
-    return Declaration(name, Configuration(entities, even_split(entities)))
+    return Declaration(name, Configuration(entities, even_split(entities)), at_first=_WATCHED)

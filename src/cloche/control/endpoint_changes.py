@@ -110,7 +110,7 @@ class EndpointChanges:
             creator=caller.principal.name,
             created_at=now,
             updated_at=now,
-            properties=declaration.properties or Properties(),
+            properties=declaration.properties or declaration.at_first,
         )
         endpoint = self._begin(work, caller, endpoint, declaration.configuration)
         work.permissions.replace(endpoint.id, {caller.principal.id: Level.CAN_MANAGE})

@@ -119,12 +119,14 @@ class Properties(Struct, frozen=True, omit_defaults=True):
 class Declaration(Struct, frozen=True):
     """What a create body says: an endpoint that is to be.  `configuration` may still bear plaintext credentials.
 
-    `properties` None: nothing is said of them, and those of an endpoint that is there stay.
+    `properties` None: nothing is said of them, and those of an endpoint that is there stay; `at_first` are then those
+    of one that is made.
     """
 
     name: str
     configuration: Configuration
     properties: Properties | None = None
+    at_first: Properties = Properties()
 
 
 class Version(Struct, frozen=True):

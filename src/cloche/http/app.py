@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -23,11 +22,12 @@ from cloche.domain.errors import BadRequest, Problem, RouteNotFound, Unauthentic
 from cloche.gateway.call import new_id
 from cloche.http.asgi_chat import AsgiChat
 from cloche.http.chat_paths import read_ask
-from cloche.http.context import MAX_BODY, Answer, Context, ControlRequest
+from cloche.http.context import MAX_BODY, Answer, Context, ControlRequest, Streamed
 from cloche.http.door import admit, recognise
 from cloche.http.route import Needs, Row
 from cloche.http.routes import ROUTES
-from cloche.telemetry import CallRecord
+from cloche.http.streaming import StreamedResponse
+from cloche.telemetry import CallRecord, Outcome
 from cloche.wire import errors
 
 log = logging.getLogger("cloche.http")
@@ -73,6 +73,7 @@ class App:
     def _endpoint(self, row: Row) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(received: Request) -> Response:
             arrived, started = time.time(), time.perf_counter()
+            answer: Answer | Streamed
             request = _request(received)
             try:
                 await self._recognise(row, request)
@@ -86,26 +87,27 @@ class App:
             except Exception:  # the edge: a defect ends one request, with its id in the log
                 log.exception("request %s failed inside cloche", request.id)
                 answer = _error(errors.unexpected(request.id))
-            problem = answer.problem
-            self._record(
-                CallRecord(
-                    time=arrived,
-                    request_id=request.id,
-                    method=request.method,
-                    path=request.url_path,
-                    status=answer.status,
-                    duration_ms=round((time.perf_counter() - started) * 1000, 3),
-                    outcome="ok" if problem is None else "error",
-                    principal=None if request.grant is None else request.grant.principal.name,
-                    error_code=None if problem is None else problem.code,
-                    detail=None if problem is None else problem.summary,
+            headers = {"x-request-id": request.id, "databricks-request-id": request.id, **dict(answer.headers)}
+
+            def ended(outcome: Outcome, problem: Problem | None = None) -> None:
+                self._record(
+                    CallRecord(
+                        time=arrived,
+                        request_id=request.id,
+                        method=request.method,
+                        path=request.url_path,
+                        status=200 if isinstance(answer, Streamed) else answer.status,
+                        duration_ms=round((time.perf_counter() - started) * 1000, 3),
+                        outcome=outcome,
+                        principal=None if request.grant is None else request.grant.principal.name,
+                        error_code=None if problem is None else problem.code,
+                        detail=None if problem is None else problem.summary,
+                    )
                 )
-            )
-            headers: dict[str, Any] = {
-                "x-request-id": request.id,
-                "databricks-request-id": request.id,
-                **dict(answer.headers),
-            }
+
+            if isinstance(answer, Streamed):
+                return StreamedResponse(answer, headers, ended)
+            ended("ok" if answer.problem is None else "error", answer.problem)
             return Response(answer.body, answer.status, headers, media_type=answer.media_type)
 
         return endpoint
@@ -118,13 +120,13 @@ class App:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._context.publisher.catch_up)
             recognise(request, row.needs, self._context.admission, self._context.snapshot())
 
-    async def _answer(self, row: Row, request: ControlRequest) -> tuple[ControlRequest, Answer]:
+    async def _answer(self, row: Row, request: ControlRequest) -> tuple[ControlRequest, Answer | Streamed]:
         """Let the caller in and have the handler answer: in the loop if it is a coroutine, else in a thread."""
         if inspect.iscoroutinefunction(row.handler):
             return request, await row.handler(self._context, request)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer_in_thread, row, request)
 
-    def _answer_in_thread(self, row: Row, request: ControlRequest) -> tuple[ControlRequest, Answer]:
+    def _answer_in_thread(self, row: Row, request: ControlRequest) -> tuple[ControlRequest, Answer | Streamed]:
         # So that whoever has made a change sees it in the next request, whichever process takes that.
         self._context.publisher.catch_up()
         snapshot = self._context.snapshot()
@@ -133,7 +135,7 @@ class App:
         try:
             admit(request, row.needs, snapshot)
             answer = row.handler(self._context, request)
-            assert isinstance(answer, Answer)
+            assert isinstance(answer, Answer | Streamed)
         except Problem as problem:
             answer = _error(problem)
         except Exception:  # the edge: a defect ends one request, with its id in the log

@@ -15,6 +15,7 @@ from cloche.codec import compression
 from cloche.domain.errors import Problem
 from cloche.gateway.pipeline import Ask, Gateway
 from cloche.http.exchange import too_large
+from cloche.http.streaming import until_gone
 
 _JSON = (b"content-type", b"application/json")
 _STREAM = [
@@ -102,7 +103,7 @@ class AsgiChat:
             return
         else:
             self._gateway.answer(call, ask, body)
-        watch = asyncio.create_task(_until_gone(receive))
+        watch = asyncio.create_task(until_gone(receive))
         watch.add_done_callback(lambda _: reply.messages.put_nowait(None))
         try:
             while (message := await reply.messages.get()) is not None:
@@ -124,8 +125,3 @@ class AsgiChat:
             pieces.append(message.get("body", b""))
             if not message.get("more_body"):
                 return b"".join(pieces)
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from cloche.control.audit import Audit
@@ -29,6 +29,7 @@ from cloche.gateway.figures import HostFigures
 from cloche.gateway.judging import Trials
 from cloche.gateway.probe import Outcome
 from cloche.gateway.totals import HostTotals
+from cloche.http.events import Events
 from cloche.snapshot import Grant, LocalModels, Snapshot, Target
 from cloche.wire.serving import EndpointStatus
 
@@ -76,6 +77,15 @@ class Answer(NamedTuple):
     problem: Problem | None = None
 
 
+class Streamed(NamedTuple):
+    """An answer that goes on, with status 200: pieces as they come.  `close` is called once, whatever becomes of it."""
+
+    pieces: AsyncIterator[bytes]
+    close: Callable[[], None]
+    headers: tuple[tuple[str, str], ...] = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
+    media_type: str = "text/event-stream"
+
+
 class Host(NamedTuple):
     """What is told of this host.  `started_at`: Unix milliseconds.  `valkey`: whether it answers, asked from a thread;
     None: there is none."""
@@ -89,8 +99,8 @@ class Host(NamedTuple):
 class Context(NamedTuple):
     """The composition root makes one.  `status`: how an endpoint is doing now.  `workspace_id`: the number that clients
     see as the workspace's.  `public_url`: how clients reach the server, where that is not how requests arrive.
-    `host_models`: the files; `models`: the engines.  `pages`: the page that a request asks for; None where it asks for
-    none."""
+    `host_models`: the files; `models`: the engines.  `events`: for whoever watches.  `pages`: the page that a request
+    asks for; None where it asks for none."""
 
     publisher: Publisher
     admission: Admission
@@ -119,6 +129,7 @@ class Context(NamedTuple):
     host_models: Models
     judge: Trials
     sign_in: SignIn
+    events: Events
 
     def base_url(self, request: ControlRequest) -> str:
         """How clients reach the server, without a trailing slash."""

@@ -32,6 +32,9 @@ from cloche.wire import errors
 MIN_BODY_RATE = 32 * 1024
 """Bytes a second: a client that sends its body more slowly runs out of time."""
 
+STALLED_SECONDS = 3.0
+"""A client that takes nothing of an answer for so long is left when the server drains."""
+
 _MAX_QUEUED = 16
 """Requests that may wait on a connection for the answers before them, with up to 64 KiB of body each."""
 
@@ -319,7 +322,7 @@ class LaneProtocol(HttpToolsProtocol):
         if self.transport is None:
             return
         since, now = self._reading_since, self.loop.time()
-        if self._nobody_reads(now):
+        if self._nobody_reads(now, self.lane.read_seconds):
             self.transport.abort()
         if self._refused or self.transport.is_closing():
             return
@@ -339,16 +342,21 @@ class LaneProtocol(HttpToolsProtocol):
         else:
             self._refuse(RequestTimeout("the request did not come to its end in time"))
 
-    def _nobody_reads(self, now: float) -> bool:
-        """Whether the client has not taken one byte of complete answers for as long as it may take to send a request.
+    def check_stalled(self) -> None:
+        """Close the connection if the server drains and the client takes nothing of its answer."""
+        if self.transport is not None and self._nobody_reads(self.loop.time(), STALLED_SECONDS):
+            self.transport.abort()
 
-        A stream may wait: its provider waits with it.
+    def _nobody_reads(self, now: float, patience: float) -> bool:
+        """Whether the client has not taken one byte of its answers for so many seconds.
+
+        A stream of a model may wait: its provider waits with it.
         """
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent < self._unsent or not self._unsent or self._active is not None:
             self._unsent_since = now
         self._unsent = unsent
-        return now - self._unsent_since > self.lane.read_seconds
+        return now - self._unsent_since > patience
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: stop what it asked for."""

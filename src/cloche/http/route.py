@@ -6,10 +6,11 @@ import enum
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from cloche.http.context import Answer, Context, ControlRequest
+from cloche.http.context import Answer, Context, ControlRequest, Streamed
 
-Handler = Callable[[Context, ControlRequest], Answer | Awaitable[Answer]]
-"""A plain function runs in a thread and may ask the database; a coroutine runs in the loop and must not wait."""
+Handler = Callable[[Context, ControlRequest], Answer | Streamed | Awaitable[Answer]]
+"""A plain function runs in a thread and may ask the database; a coroutine runs in the loop and must not wait.  What is
+streamed is sent by the loop."""
 
 
 class Needs(enum.Enum):

@@ -21,6 +21,9 @@ from cloche.http.shared import Lane
 _LAST_WORDS_SECONDS = 2
 """After the drain: time for the error events of what was not finished to reach their clients."""
 
+_LOOK_SECONDS = 0.5
+"""Between two looks at the connections while the server drains."""
+
 _TICKS_A_SECOND = 10
 """uvicorn's main loop calls `on_tick` that often."""
 
@@ -59,11 +62,23 @@ def _told(error: OSError) -> str:
 
 
 class ServerOptions:
-    """How long an idle connection is kept, and how long running answers may take after a signal: seconds."""
+    """How long an idle connection is kept, and how long running answers may take after a signal: seconds.
 
-    def __init__(self, *, keep_alive: float, drain: float, lane: bool, tls: TlsFiles | None) -> None:
+    `on_drain`: awaited after the signal, to end what would not end by itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        keep_alive: float,
+        drain: float,
+        lane: bool,
+        tls: TlsFiles | None,
+        on_drain: Callable[[], Awaitable[None]],
+    ) -> None:
         self.keep_alive = keep_alive
         self.drain = drain
+        self.on_drain = on_drain
         self.lane = lane
         self.tls = tls
 
@@ -73,6 +88,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, lane: Lane, gateway: Gateway, options: ServerOptions) -> None:
         self._gateway = gateway
+        self._on_drain = options.on_drain
         self._drain_seconds = options.drain
         tls = options.tls
         super().__init__(
@@ -119,11 +135,23 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new calls, let running answers finish, and end those that take too long with an error event."""
         self._gateway.drain()
+        await self._on_drain()
+        stalled = asyncio.create_task(self._leave_stalled())
         # Before uvicorn's own limit, at which it cancels what still runs and nothing can be said any more.
         late = asyncio.get_running_loop().call_later(self._drain_seconds, self._gateway.abort)
         await super().shutdown(sockets)
         late.cancel()
+        stalled.cancel()
+        await asyncio.wait([stalled])
         self._gateway.abort()
+
+    async def _leave_stalled(self) -> None:
+        """Close the connections of clients that take nothing of an answer, again and again."""
+        while True:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, LaneProtocol):
+                    connection.check_stalled()
+            await asyncio.sleep(_LOOK_SECONDS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
