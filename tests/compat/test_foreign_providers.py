@@ -134,3 +134,27 @@ def test_the_databricks_sdk(server: Live, provider: str) -> None:
     assert answer.choices is not None
     assert answer.choices[0].finish_reason == "tool_calls"
     assert answer.served_model_name == "m"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_would_be_sent_is_what_is_sent(server: Live, abroad: Abroad, provider: str, stream: bool) -> None:
+    """The preview of a call has the path and body that the provider gets, the report that the caller gets, and no
+    key."""
+    body = {"messages": MESSAGES, "tools": TOOLS, "max_tokens": 50, "seed": 7, "stream": stream}
+    preview = server.request("POST", f"/api/2.0/serving-endpoints/{provider}/upstream-request", {"body": body})
+    assert preview.status == 200, preview.body
+    told = preview.json()
+    asked = len(abroad.asked)
+    real = server.request("POST", f"/serving-endpoints/{provider}/invocations", body)
+    assert real.status == 200
+    [(path, sent)] = abroad.asked[asked:]
+    assert told["body"] == sent
+    assert (
+        told["url"].removeprefix(f"http://127.0.0.1:{abroad.server_address[1]}").partition("?")[0]
+        == (path.partition("?")[0])
+    )
+    assert told["translation"] == real.headers.get("cloche-translation", "")
+    assert (told["provider"], told["method"], told["entity"]) == (provider, "POST", "m")
+    assert b"sk-fake" not in preview.body
+    assert "•••" in told["headers"].values()

@@ -66,7 +66,7 @@ class _Nobody:
         """Ignored."""
 
 
-_NOBODY = _Nobody()
+NOBODY = _Nobody()
 _NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
@@ -317,7 +317,7 @@ class Call:
         if self.governed is not None:
             self.governed.ended()
             self.governed = None
-        self.reply = _NOBODY  # the reply holds the call: without this cycle nothing is left to the garbage collector
+        self.reply = NOBODY  # the reply holds the call: without this cycle nothing is left to the garbage collector
         if self.on_end is not None:
             self.on_end(self)
 

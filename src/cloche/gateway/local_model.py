@@ -88,13 +88,16 @@ class EngineModel:
 
     def _current(self, engine: Engine) -> LocalTranslator:
         """The translator for an engine: a new one for each engine, because address and key are the engine's own."""
-        if self._translator is None or self._engine is not engine:
+        translator = self._translator
+        if translator is None or self._engine is not engine:
             address = EngineAddress(engine.origin, engine.api_key, engine.name)
-            self._engine = engine
-            self._translator = LocalTranslator(
+            translator = LocalTranslator(
                 address, context_length=engine.context_length, max_tokens_default=self._max_tokens_default
             )
-        return self._translator
+            # In this order: a preview asks from a thread while calls ask from the loop.
+            self._translator = translator
+            self._engine = engine
+        return translator
 
     def _used(self) -> LocalTranslator:
         assert self._translator is not None, "a call was made before its answer is read"

@@ -29,6 +29,7 @@ from cloche.http.handlers import (
     sign_in,
     summaries,
     tokens,
+    upstream_request,
     usage,
     versions,
 )
@@ -41,6 +42,7 @@ ROUTES: tuple[Row, ...] = (
     *summaries.ROUTES,
     *versions.ROUTES,
     *probe.ROUTES,
+    *upstream_request.ROUTES,
     *guardrails.ROUTES,
     *providers.ROUTES,
     *configuration.ROUTES,

@@ -214,9 +214,11 @@ _CODES_OF_OUR_ACCOUNT = frozenset(("insufficient_quota", "billing_hard_limit_rea
 """Error codes that mean: the operator's account with the provider is at fault, whatever the status."""
 
 
-_OPEN_FIELDS = frozenset(
+OPEN_FIELDS = frozenset(
     ("host", "content-type", "accept-encoding", "user-agent", "openai-organization", "anthropic-version")
 )
+"""Header fields of calls whose values are no secrets; any other may be one."""
+
 _SHORTEST_SECRET = 8
 
 
@@ -251,7 +253,7 @@ def _without_credentials(message: str, head: bytes) -> str:
     """The message without the values of those fields of a head that are not in every head."""
     for line in head.decode("ascii").split("\r\n")[1:]:
         name, _, value = line.partition(": ")
-        if name not in _OPEN_FIELDS:
+        if name not in OPEN_FIELDS:
             for word in value.split():
                 # What is shorter is a scheme like "Bearer", or no secret to speak of.
                 message = message.replace(word, "***") if len(word) >= _SHORTEST_SECRET else message
