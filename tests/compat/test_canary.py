@@ -232,10 +232,13 @@ def with_credentials(settings: Settings, credentials: dict[str, str]) -> Setting
 
 def walk(watched: Watched, name: str) -> None:
     """Look at an endpoint in every way, and call it."""
-    for path in ("", "/versions", "/versions/1", "/versions/1/diff", "/openapi", "/metrics"):
+    for path in ("", "/versions", "/versions/1", "/versions/1/diff", "/openapi", "/metrics", "/series"):
         watched.ask("GET", f"{API}/{name}{path}")
     for kind in ("logs", "build-logs"):
         watched.ask("GET", f"{API}/{name}/served-models/it/{kind}")
+    watched.ask("GET", f"/api/2.0/endpoint-summaries?q={name}")
+    for stream in (False, True):
+        watched.ask("POST", f"{API}/{name}/upstream-request", {"body": chat(stream=stream)})
     watched.ask("POST", invocations(name), chat())
     watched.ask("POST", invocations(name), chat(stream=True))
 

@@ -133,6 +133,8 @@ def _path(row: Row, endpoint_id: str) -> str:
     """A path of the row: the real endpoint where the door looks for one, else something that does not exist."""
     known = {"name": ENDPOINT, "id": endpoint_id} if row.needs in RANKS else {}
     path = re.sub(r"\{(\w+)(?::path)?\}", lambda part: known.get(part[1], "424242"), row.path)
+    if row.streams:
+        return f"{path}?calls=maybe"  # refused once the caller is let in: a stream would go on
     return f"{path}?scope={SCOPE}&key=k&principal=users" if row.needs in SCOPE_RANKS and row.method == "GET" else path
 
 

@@ -17,11 +17,15 @@ pytest_plugins = ("edge_fixtures",)
 
 WRONG = b"Authorization: Bearer dapi00000000000000000000000000000000\r\n"
 ABSENT = "no-such-thing"
+ENDED = "calls=maybe"
+"""A query that is refused once the caller is let in: a stream would go on."""
 
 
 def raw(row: Row, auth: bytes, *, tail: str = "") -> bytes:
     """A request for a route, about things that are not there, with an empty object for a body."""
     path = re.sub(r"\{\w+\}", ABSENT, row.path) + tail
+    if row.streams:
+        path += f"{'&' if '?' in tail else '?'}{ENDED}"
     return request(b"{}", path=path.encode(), method=row.method.encode(), auth=auth)
 
 

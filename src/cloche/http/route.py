@@ -32,6 +32,9 @@ class Needs(enum.Enum):
     ADMIN = "membership in the group admins"
 
 
+EVENTS = "text/event-stream"
+
+
 class Row(NamedTuple):
     """One route.
 
@@ -50,3 +53,8 @@ class Row(NamedTuple):
     query: tuple[tuple[str, str], ...] = ()
     status: int = 200
     media_type: str = "application/json"
+
+    @property
+    def streams(self) -> bool:
+        """Whether its answer goes on until either side ends it."""
+        return self.media_type == EVENTS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloche.http.context import Context, ControlRequest, Streamed
-from cloche.http.route import Needs, Row
+from cloche.http.route import EVENTS, Needs, Row
 from cloche.wire import events as wire
 
 
@@ -24,6 +24,6 @@ ROUTES = (
         watch,
         "cloche.events",
         query=wire.QUERY,
-        media_type="text/event-stream",
+        media_type=EVENTS,
     ),
 )
