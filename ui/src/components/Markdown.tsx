@@ -1,8 +1,13 @@
 /** What a model wrote, drawn. Loaded by the pages that show answers, not with the first page. */
 import { memo, useRef } from "react";
-import { GrowingBlocks, htmlOf } from "./markdown";
+import { useT } from "~/i18n";
+import { CodeBlock } from "./copy";
+import { codeOf, GrowingBlocks, htmlOf } from "./markdown";
 
 const Block = memo(function Block({ text }: { text: string }) {
+  const t = useT("components");
+  const fenced = codeOf(text);
+  if (fenced) return <CodeBlock code={fenced.code} label={fenced.language || t.code} />;
   return <div className="block" dangerouslySetInnerHTML={{ __html: htmlOf(text) }} />;
 });
 

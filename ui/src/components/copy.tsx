@@ -31,7 +31,7 @@ export function CopyButton({ text, label, withLabel }: { text: string | (() => s
 export function CodeBlock({ code, label, copyText, wrap, tools }: { code: string; label: string; copyText?: string | (() => string); wrap?: boolean; tools?: ReactNode }) {
   return (
     <div className={wrap ? "code wrap" : "code"}>
-      <pre tabIndex={0} role="region" aria-label={label}>
+      <pre tabIndex={0} role="group" aria-label={label}>
         <code>{code}</code>
       </pre>
       <div className="code-tools">

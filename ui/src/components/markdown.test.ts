@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { expect, test } from "vitest";
-import { blocksOf, GrowingBlocks, htmlOf } from "./markdown";
+import { blocksOf, codeOf, GrowingBlocks, htmlOf } from "./markdown";
 
 const ATTACKS = [
   "<script>alert(1)</script>",
@@ -57,4 +57,15 @@ test("a text that grows letter by letter has the pieces of the whole, and earlie
   expect(blocks.join("")).toBe(TEXT);
   expect(blocks.map(htmlOf).join("")).toBe(blocksOf(TEXT).map(htmlOf).join(""));
   expect(growing.blocks("Another").join("")).toBe("Another");
+});
+
+test("HTML is shown as text, but for tags without attributes that Markdown has no words for", () => {
+  expect(htmlOf("H<sub>2</sub>O <img src=x onerror=alert(1)><br>")).toBe("<p>H<sub>2</sub>O &lt;img src=x onerror=alert(1)&gt;<br></p>\n");
+  expect(htmlOf("<details>\n<b>x</b>\n</details>")).toContain("&lt;details&gt;\n<b>x</b>");
+});
+
+test("a fenced block is known as code from its first line on", () => {
+  expect(codeOf("```python\nprint(1)\n```\n")).toEqual({ language: "python", code: "print(1)" });
+  expect(codeOf("```\nx")).toEqual({ language: "", code: "x" });
+  expect(codeOf("`x`")).toBeNull();
 });

@@ -6,7 +6,29 @@
 import DOMPurify from "dompurify";
 import { lexer, Marked } from "marked";
 
-const marked = new Marked({ gfm: true, breaks: false, async: false });
+/** HTML that people write within Markdown, without attributes. */
+const PLAIN_TAG = /<\/?(?:b|br|del|em|i|kbd|mark|s|strong|sub|sup)\s*\/?>/gi;
+
+const marked = new Marked({
+  gfm: true,
+  breaks: false,
+  async: false,
+  // All other HTML is shown as the text that it is. The sanitiser would take it away as well, but the browser reads it for
+  // the sanitiser, and reports each handler in it as an offence against the content security policy.
+  renderer: { html: ({ text }) => escapedHtml(text) },
+});
+
+function escapedHtml(text: string): string {
+  let shown = "";
+  let from = 0;
+  for (const tag of text.matchAll(PLAIN_TAG)) {
+    shown += escaped(text.slice(from, tag.index)) + tag[0];
+    from = tag.index + tag[0].length;
+  }
+  return shown + escaped(text.slice(from));
+}
+
+const escaped = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
 const purify = DOMPurify(window);
 purify.addHook("afterSanitizeAttributes", (node) => {
@@ -29,6 +51,13 @@ const ALLOWED = {
 /** The HTML of one piece. */
 export function htmlOf(text: string): string {
   return purify.sanitize(marked.parse(text) as string, ALLOWED);
+}
+
+/** The code of a piece that is a fenced block, be it complete or not; null: it is something else. */
+export function codeOf(text: string): { language: string; code: string } | null {
+  if (!/^ {0,3}(```|~~~)/.test(text)) return null;
+  const token = lexer(text)[0];
+  return token?.type === "code" ? { language: String(token["lang"] ?? "").split(/\s/)[0] ?? "", code: String(token["text"]) } : null;
 }
 
 /** The pieces of a text, in order; joined they are the text. Links by reference reach only within a piece. */

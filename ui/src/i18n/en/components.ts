@@ -4,6 +4,7 @@ import { plural } from "../index";
 export const components = {
   copy: "Copy",
   copied: "Copied",
+  code: "Code",
   copyFailed: "The browser did not allow copying. Select the text and copy it by hand.",
   show: "Show",
   hide: "Hide",

@@ -3,6 +3,7 @@ import type { components as shape } from "../en/components";
 export const components: typeof shape = {
   copy: "コピー",
   copied: "コピーしました",
+  code: "コード",
   copyFailed: "ブラウザーがコピーを許可しませんでした。テキストを選択して手動でコピーしてください。",
   show: "表示",
   hide: "隠す",

@@ -57,7 +57,7 @@ export const playground: typeof shape = {
     systemPlaceholder: "モデルの役割や答え方",
     sampling: "サンプリング",
     more: "そのほかのパラメーター",
-    number: { temperature: "Temperature（ばらつき）", top_p: "Top P", max_tokens: "最大トークン数", seed: "シード", frequency_penalty: "頻度ペナルティ", presence_penalty: "存在ペナルティ" },
+    number: { temperature: "Temperature", top_p: "Top P", max_tokens: "最大トークン数", seed: "シード", frequency_penalty: "頻度ペナルティ", presence_penalty: "存在ペナルティ" },
     unset: "送信しない",
     stop: "停止文字列",
     stopHelp: "1 行に 1 つずつ入力します。",

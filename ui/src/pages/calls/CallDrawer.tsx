@@ -124,7 +124,7 @@ function Timeline({ call }: { call: Call }) {
           <li key={index}>
             <span className={`dot ${step.tone}`} aria-hidden="true" />
             <span className="grow">{step.what}</span>
-            <span className="nums faint">{step.at === null ? "" : format.duration(step.at)}</span>
+            <span className="nums faint">{step.at === null ? "" : format.duration(Math.round(step.at))}</span>
           </li>
         ))}
       </ol>

@@ -143,6 +143,12 @@ function useColumns(onOpen: (call: Call) => void, withCost: boolean): Column<Cal
       {format.number(call.input_tokens)} → {format.number(call.output_tokens)}
     </span>
   );
+  const duration = (call: Call) => (
+    <span className="stack tight">
+      {format.duration(Math.round(call.duration_ms))}
+      {call.first_byte_ms !== null && <small className="faint">{t.firstByte(format.duration(Math.round(call.first_byte_ms)))}</small>}
+    </span>
+  );
   const cost: Column<Call> = { id: "cost", header: t.columns.cost, end: true, cell: (call) => (call.cost_usd === null ? "–" : format.money(call.cost_usd)) };
   return [
     { id: "time", header: t.columns.time, cell: time },
@@ -150,8 +156,7 @@ function useColumns(onOpen: (call: Call) => void, withCost: boolean): Column<Cal
     { id: "user", header: t.columns.user, cell: user },
     { id: "ended", header: t.columns.ended, cell: ended },
     { id: "tokens", header: t.columns.tokens, end: true, cell: tokens },
-    { id: "first", header: t.columns.first, end: true, cell: (call) => (call.first_byte_ms === null ? "–" : format.duration(call.first_byte_ms)) },
-    { id: "duration", header: t.columns.duration, end: true, cell: (call) => format.duration(call.duration_ms) },
+    { id: "duration", header: t.columns.duration, end: true, cell: duration },
     ...(withCost ? [cost] : []),
   ];
 }

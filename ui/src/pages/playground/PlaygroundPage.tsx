@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { taskOf, useEndpointChoices, type EndpointChoice } from "~/api/endpoint-choices";
 import { useQueryState } from "~/app/query-state";
-import { Button, ButtonLink, IconButton } from "~/components/Button";
+import { Button, ButtonLink, type ButtonProps, IconButton } from "~/components/Button";
+import type { IconName } from "~/components/Icon";
 import { Drawer } from "~/components/Dialog";
 import { Menu } from "~/components/Menu";
 import { Page } from "~/components/Page";
@@ -59,15 +60,9 @@ function Talk({ endpoints }: { endpoints: readonly EndpointChoice[] }) {
   const actions = (
     <>
       <Conversations current={current} kept={kept} />
-      <Button icon="plus" isDisabled={current.lanes.length >= MOST_LANES} onPress={() => playground.setEndpoints([...names, another(endpoints, names)])}>
-        {t.addEndpoint}
-      </Button>
-      <Button onPress={() => setCode(true)} isDisabled={!first}>
-        {t.code}
-      </Button>
-      <Button icon="filter" aria-pressed={aside} onPress={toggle}>
-        {set ? `${t.settings} · ${t.panel.count(set)}` : t.settings}
-      </Button>
+      <Action icon="plus" label={t.addEndpoint} isDisabled={current.lanes.length >= MOST_LANES} onPress={() => playground.setEndpoints([...names, another(endpoints, names)])} />
+      <Action icon="code" label={t.code} isDisabled={!first} onPress={() => setCode(true)} />
+      <Action icon="sliders" label={set ? `${t.settings} · ${t.panel.count(set)}` : t.settings} onPress={toggle} />
     </>
   );
   return (
@@ -108,6 +103,15 @@ function Talk({ endpoints }: { endpoints: readonly EndpointChoice[] }) {
   );
 }
 
+/** On a phone its icon alone is shown. */
+function Action({ label, ...rest }: ButtonProps & { label: string; icon: IconName }) {
+  return (
+    <Button {...rest} aria-label={label}>
+      <span className="playground-word">{label}</span>
+    </Button>
+  );
+}
+
 /** The program that sends what would be sent now. */
 function Code({ conversation, text, endpoints, onClose }: { conversation: Conversation; text: string; endpoints: readonly EndpointChoice[]; onClose(): void }) {
   const { lanes, settings } = conversation;
@@ -130,9 +134,7 @@ function Conversations({ current, kept }: { current: Conversation; kept: readonl
   const entries = [...(others.length ? others : [nothing]), { id: "forget", label: t.forget, icon: "trash" as const, danger: true, disabled: !titleOf(current), onAction: playground.forget }];
   return (
     <>
-      <Button icon="edit" onPress={playground.begin}>
-        {t.new}
-      </Button>
+      <Action icon="edit" label={t.new} onPress={playground.begin} />
       <Menu label={t.history} heading={t.history} entries={entries} trigger={<IconButton kind="default" icon="history" label={t.history} />} />
     </>
   );
