@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 BytesLike = bytes | bytearray | memoryview | msgspec.Raw
 """What may stand in a body: anything that `bytes.join` takes without copying it first."""
 
+OPEN_FIELDS = frozenset(
+    ("host", "content-type", "accept-encoding", "user-agent", "openai-organization", "anthropic-version")
+)
+"""Header fields of calls whose values are no secrets; any other may be one."""
+
 
 class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """Where a call goes.  Connections are pooled by origin.

@@ -30,7 +30,7 @@ from cloche.domain.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from cloche.domain.outbound import HttpCall, Origin
+from cloche.domain.outbound import OPEN_FIELDS, HttpCall, Origin
 from cloche.domain.translation import Report
 
 # ---------------------------------------------------------------- the protocol
@@ -213,11 +213,6 @@ _REFUSED_AS = {404: 404, 409: 400, 413: 400, 415: 400, 422: 400}
 _CODES_OF_OUR_ACCOUNT = frozenset(("insufficient_quota", "billing_hard_limit_reached", "account_deactivated"))
 """Error codes that mean: the operator's account with the provider is at fault, whatever the status."""
 
-
-OPEN_FIELDS = frozenset(
-    ("host", "content-type", "accept-encoding", "user-agent", "openai-organization", "anthropic-version")
-)
-"""Header fields of calls whose values are no secrets; any other may be one."""
 
 _SHORTEST_SECRET = 8
 

@@ -11,8 +11,7 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 
-from cloche.domain.outbound import HttpCall
-from cloche.providers.base import OPEN_FIELDS
+from cloche.domain.outbound import OPEN_FIELDS, HttpCall
 
 HIDDEN = "•••"
 
