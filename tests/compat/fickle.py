@@ -112,6 +112,7 @@ async def _end_all(loop: asyncio.AbstractEventLoop) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0.05)  # what was closed says so to its transport in a turn of its own
 
 
 def _message(status: int, kind: str, body: bytes) -> bytes:

@@ -70,6 +70,7 @@ async def make_calls(port: int) -> dict[str, Seen]:
             seen[name] = await _call(port, name, random.Random(f"{SEED} {number}"))
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    await asyncio.sleep(0.05)  # sockets that were given up are closed in a turn of their own
     return seen
 
 
