@@ -1,5 +1,7 @@
 /** Serving endpoints: their shapes on the wire, and what is asked and changed about them. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useCallback } from "react";
+import { useT } from "~/i18n";
 import { api, part, type Query } from "./client";
 
 export type Ready = "READY" | "NOT_READY";
@@ -223,11 +225,23 @@ export function useSeries(name: string) {
   });
 }
 
+/** In the words of the reader's language. */
 export function useProviders() {
+  const t = useT("providers");
   return useQuery({
     queryKey: ["providers"],
     queryFn: async ({ signal }) => (await api.get<{ providers: Provider[] }>("/api/2.0/providers", {}, signal)).providers,
     staleTime: Infinity,
+    select: useCallback(
+      (told: Provider[]) =>
+        told.map((provider) => ({
+          ...provider,
+          title: t.title(provider.name, provider.title),
+          deprecated_reason: provider.deprecated_reason && t.deprecated(provider.name, provider.deprecated_reason),
+          fields: provider.fields.map((field) => ({ ...field, label: t.label(field.name, field.label), help: t.help(field.name, field.help) })),
+        })),
+      [t],
+    ),
   });
 }
 

@@ -141,7 +141,7 @@ function Top({ onMenu, onSearch, onKeys }: { onMenu(): void; onSearch(): void; o
         {window.location.host}
       </span>
       <Tip text={t.liveHelp}>
-        <Button kind="quiet" small className="live">
+        <Button kind="quiet" small className="live" aria-label={t.live[live]}>
           <StateDot tone={LIVE_TONES[live]} label={t.live[live]} pulse={live === "lost"} />
         </Button>
       </Tip>
@@ -158,9 +158,11 @@ export function LanguageButton() {
   const { locale, setLocale } = useLanguage();
   const other = locale === "en" ? ({ id: "ja", name: "日本語" } as const) : ({ id: "en", name: "English" } as const);
   return (
-    <Button kind="quiet" onPress={() => setLocale(other.id)}>
+    <Button kind="quiet" aria-label={other.name} onPress={() => setLocale(other.id)}>
       <Icon name="language" />
-      <span lang={other.id}>{other.name}</span>
+      <span lang={other.id} className="language-name">
+        {other.name}
+      </span>
     </Button>
   );
 }

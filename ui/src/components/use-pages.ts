@@ -13,6 +13,8 @@ export interface Paging {
 /** `key`: what the list is of; when it changes the walk begins again. */
 export function usePages(key: string): Paging {
   const [walk, setWalk] = useState<{ key: string; steps: { token: string; offset: number }[] }>({ key, steps: [] });
+  // Also when it comes back to what it was before: the place in that list is forgotten.
+  if (walk.key !== key) setWalk({ key, steps: [] });
   const steps = walk.key === key ? walk.steps : [];
   const here = steps.at(-1);
   return {

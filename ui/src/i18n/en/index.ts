@@ -7,6 +7,7 @@ import { endpoints } from "./endpoints";
 import { models } from "./models";
 import { people } from "./people";
 import { playground } from "./playground";
+import { providers } from "./providers";
 import { query } from "./query";
 import { secrets } from "./secrets";
 import { shell } from "./shell";
@@ -24,6 +25,7 @@ export default {
   models,
   people,
   playground,
+  providers,
   query,
   secrets,
   shell,

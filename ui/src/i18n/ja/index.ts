@@ -7,6 +7,7 @@ import { endpoints } from "./endpoints";
 import { models } from "./models";
 import { people } from "./people";
 import { playground } from "./playground";
+import { providers } from "./providers";
 import { query } from "./query";
 import { secrets } from "./secrets";
 import { shell } from "./shell";
@@ -25,6 +26,7 @@ const ja: Dictionary = {
   models,
   people,
   playground,
+  providers,
   query,
   secrets,
   shell,
