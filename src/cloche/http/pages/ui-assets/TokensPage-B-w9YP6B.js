@@ -1,1 +1,0 @@
-import{n as e,t}from"./Page-Zd35xHbg.js";import{c as n,o as r}from"./i18n-CErbK5i2.js";var i=n();function a(){let n=r(`tokens`);return(0,i.jsx)(t,{title:n.title,children:(0,i.jsx)(e,{command:`cloche token list`})})}export{a as default};
