@@ -20,7 +20,7 @@ export function taskOf(endpoint: { task?: string } | undefined): Task {
 
 export function useEndpointChoices() {
   return useQuery({
-    queryKey: ["endpoints", "names"],
+    queryKey: ["endpoints", "choices"],
     queryFn: ({ signal }) => api.get<{ endpoints?: EndpointChoice[] }>("/api/2.0/serving-endpoints", {}, signal),
     staleTime: 30_000,
   });

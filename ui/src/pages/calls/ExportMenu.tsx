@@ -26,18 +26,20 @@ export function ExportMenu({ filter }: { filter: CallFilter }) {
     stop.current = mine;
     setCount(0);
     // In pieces: the browser holds them outside of the page's memory once they are a blob.
-    const parts: string[] = format === "csv" ? [csvLine(FIELDS)] : [];
+    const parts: string[] = [format === "csv" ? csvLine(FIELDS) : "["];
     let got = 0;
     let cut = false;
     try {
       for await (const calls of everyCall(filter, mine.signal)) {
-        parts.push(calls.map((call) => (format === "csv" ? csvOf(call) : `${JSON.stringify(call)}\n`)).join(""));
+        const rows = calls.map((call) => (format === "csv" ? csvOf(call) : JSON.stringify(call)));
+        parts.push(format === "csv" ? rows.join("") : `${got && rows.length ? ",\n" : "\n"}${rows.join(",\n")}`);
         got += calls.length;
         setCount(got);
         cut = got >= MOST;
         if (cut) break;
       }
-      saveFile(datedName("calls", format === "csv" ? "csv" : "jsonl"), parts, format === "csv" ? "text/csv" : "application/x-ndjson");
+      if (format === "json") parts.push("\n]\n");
+      saveFile(datedName("calls", format), parts, format === "csv" ? "text/csv" : "application/json");
       if (cut) toast.info(t.exportCut(got));
       else toast.ok(t.exported(got));
     } catch (thrown) {
