@@ -38,6 +38,11 @@ export const session = {
   },
 };
 
+// Signing out in one tab of a browser that stays signed in is signing out in all.
+window.addEventListener("storage", (event) => {
+  if (event.key === KEY && event.newValue === null && event.oldValue === token) session.signOut();
+});
+
 export function useSignedIn(): boolean {
   return useSyncExternalStore(session.subscribe, () => token !== null);
 }

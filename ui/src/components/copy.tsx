@@ -2,6 +2,7 @@
 import { type ReactNode, useState } from "react";
 import { useT } from "~/i18n";
 import { Button, IconButton } from "./Button";
+import { copyText } from "./clipboard";
 import { toast } from "./Toast";
 
 /** `text`: what is copied; a function where it is a secret that should not stand in the page. */
@@ -10,7 +11,7 @@ export function CopyButton({ text, label, withLabel }: { text: string | (() => s
   const [done, setDone] = useState(false);
   const copy = async () => {
     try {
-      await navigator.clipboard.writeText(typeof text === "string" ? text : text());
+      await copyText(typeof text === "string" ? text : text());
       setDone(true);
       setTimeout(() => setDone(false), 1600);
     } catch {
@@ -28,7 +29,7 @@ export function CopyButton({ text, label, withLabel }: { text: string | (() => s
 }
 
 /** `copyText`: what is copied where it is not what is shown. */
-export function CodeBlock({ code, label, copyText, wrap, tools }: { code: string; label: string; copyText?: string | (() => string); wrap?: boolean; tools?: ReactNode }) {
+export function CodeBlock({ code, label, copyText: copied, wrap, tools }: { code: string; label: string; copyText?: string | (() => string); wrap?: boolean; tools?: ReactNode }) {
   return (
     <div className={wrap ? "code wrap" : "code"}>
       <pre tabIndex={0} role="group" aria-label={label}>
@@ -36,7 +37,7 @@ export function CodeBlock({ code, label, copyText, wrap, tools }: { code: string
       </pre>
       <div className="code-tools">
         {tools}
-        <CopyButton text={copyText ?? code} />
+        <CopyButton text={copied ?? code} />
       </div>
     </div>
   );

@@ -17,6 +17,7 @@ export const endpoints = {
   addTag: "Add tag",
   entities: "Served entities",
   pendingEntities: "Being made ready",
+  failedEntities: "The update that failed",
   spare: "spare",
   probe: "Test models",
   probeOk: (time: string) => `It answered in ${time}.`,

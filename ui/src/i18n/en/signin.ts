@@ -8,6 +8,7 @@ export const signin = {
   submit: "Sign in",
   or: "or",
   oidc: (issuer: string) => `Sign in with ${issuer}`,
+  insecure: "This sign-in needs HTTPS: open these pages by an address that begins with https.",
   where: "Where do I find a token?",
   whereFirst: "cloche prints the first token once, when it starts for the first time. It looks like this:",
   whereNext: "If it is gone, make another on the machine that serves:",

@@ -17,6 +17,7 @@ export const endpoints: typeof shape = {
   addTag: "タグを追加",
   entities: "提供エンティティ",
   pendingEntities: "準備中の構成",
+  failedEntities: "失敗した更新",
   spare: "予備",
   probe: "モデルをテスト",
   probeOk: (time) => `${time} で応答しました。`,

@@ -10,6 +10,7 @@ export const signin: typeof shape = {
   submit: "サインイン",
   or: "または",
   oidc: (issuer) => `${issuer} でサインイン`,
+  insecure: "このサインイン方法には HTTPS が必要です。https で始まるアドレスで開いてください。",
   where: "トークンはどこにありますか?",
   whereFirst: "cloche は初回起動時に一度だけ、最初のトークンを次のように表示します。",
   whereNext: "見つからない場合は、サーバーのマシンで新しく発行できます。",

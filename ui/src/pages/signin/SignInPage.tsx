@@ -12,7 +12,7 @@ import { CodeBlock } from "~/components/copy";
 import { Dialog } from "~/components/Dialog";
 import { Checkbox, TextField } from "~/components/fields";
 import { Logo } from "~/components/Icon";
-import { ErrorNote } from "~/components/states";
+import { Banner, ErrorNote } from "~/components/states";
 import { useT } from "~/i18n";
 import { beginOidc } from "./oidc";
 
@@ -39,9 +39,10 @@ export default function SignInPage() {
         </header>
         {oidc && (
           <>
-            <Button kind="primary" onPress={() => void beginOidc(oidc, returnPath(window.location.search))}>
+            <Button kind="primary" isDisabled={!window.isSecureContext} onPress={() => void beginOidc(oidc, returnPath(window.location.search))}>
               {t.oidc(hostOf(oidc.issuer))}
             </Button>
+            {!window.isSecureContext && <Banner tone="warn">{t.insecure}</Banner>}
             <span className="or">{t.or}</span>
           </>
         )}

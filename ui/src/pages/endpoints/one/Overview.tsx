@@ -20,7 +20,7 @@ export function Overview({ endpoint }: { endpoint: Endpoint }) {
         <LastHour name={endpoint.name} />
         {endpoint.config && <Entities config={endpoint.config} title={t.entities} probes={probe.data?.probes} probe={endpoint.permission_level === "CAN_MANAGE" && hasExternal(endpoint) ? probe : undefined} />}
         {probe.error && <ErrorNote error={probe.error} />}
-        {endpoint.pending_config && <Entities config={endpoint.pending_config} title={t.pendingEntities} />}
+        {endpoint.pending_config && <Entities config={endpoint.pending_config} title={endpoint.state.config_update === "IN_PROGRESS" ? t.pendingEntities : t.failedEntities} />}
       </div>
       <div className="stack loose">
         <Facts endpoint={endpoint} />
