@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -121,3 +125,46 @@ def test_what_cannot_be_asked_is_refused(watched: Live, query: str) -> None:
     reply = watched.request("GET", f"/api/2.0/calls?{query}")
     assert (reply.status, reply.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
     assert reply.json()["message"].startswith(query.partition("=")[0])
+
+
+def command(server: Live, *words: str) -> subprocess.Popen[str]:
+    """`cloche calls` as it is typed."""
+    environ = server.environ | {"CLOCHE_URL": server.url, "CLOCHE_TOKEN": TOKEN}
+    return subprocess.Popen(
+        [sys.executable, "-m", "cloche", "calls", *words],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_command_line_shows_and_follows_them(watched: Live) -> None:
+    """`list` has a line for each call, `show` one as JSON, and `follow` those that end from then on."""
+    with command(watched, "follow", "--endpoint", "wordy") as following:
+        assert following.stdout is not None
+        came: list[str] = []
+        reading = threading.Thread(target=lambda: came.extend(following.stdout or ()), daemon=True)
+        reading.start()
+
+        def followed() -> bool:  # it may take a moment until it listens
+            watched.ask("wordy", client_request_id="followed")
+            return bool(came)
+
+        try:
+            wait_until(followed, "a line")
+        finally:
+            following.terminate()
+            reading.join()
+    ids = {each["request_id"] for each in calls(watched, "q=followed")}
+    told = {line.split()[-1] for line in came}
+    assert told <= ids
+    listed, _ = command(watched, "list", "--endpoint", "wordy", "--status", "ok", "--limit", "500").communicate()
+    heading, *lines = listed.splitlines()
+    assert heading.startswith("TIME (UTC)")
+    assert ids <= {line.split()[-1] for line in lines}
+    shown, _ = command(watched, "show", min(told)).communicate()
+    assert json.loads(shown)["client_request_id"] == "followed"
+    missing = command(watched, "show", "nothing")
+    assert missing.wait() == 4
+    missing.communicate()

@@ -107,6 +107,23 @@ class Server:
             raise Failure(f"{self._client.url} answered with {kind or 'no content type'} instead of a stream")
         return Answer(response, connection)
 
+    def events(self, path: str) -> Iterator[tuple[str, Json]]:
+        """What the server tells, event by event: name and object.  Ends when the server ends it."""
+        response, connection = self._send("GET", path, None)
+        name = ""
+        try:
+            for line in response:
+                field, _, value = line.decode().rstrip("\n").partition(": ")
+                if field == "event":
+                    name = value
+                elif field == "data":
+                    yield name, _object(value.encode())
+        except (OSError, http.client.HTTPException) as error:
+            raise Failure(f"{self._client.url} broke off: {error}") from error
+        finally:
+            response.close()
+            connection.close()
+
     def _send(
         self, method: str, path: str, body: object
     ) -> tuple[http.client.HTTPResponse, http.client.HTTPConnection]:

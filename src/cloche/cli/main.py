@@ -12,6 +12,7 @@ from cloche.cli import (
     apply,
     audit,
     budget,
+    calls,
     chat,
     db,
     doctor,
@@ -73,6 +74,7 @@ def app() -> typer.Typer:
     secret.add_to(root)
     audit.add_to(root)
     usage.add_to(root)
+    calls.add_to(root)
     budget.add_to(root)
     tables.add_to(root)
     db.add_to(root)
