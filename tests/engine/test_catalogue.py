@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from gguf_files import small_model
 
 from cloche.domain.errors import AlreadyExists, BadRequest, InvalidParameter, NotFound
 from cloche.engine.catalogue import Catalogue
+from gguf_files import small_model
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import struct
 from pathlib import Path
 
 import pytest
-from gguf_files import head, number_field, small_model, string_field, text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cloche.domain.errors import BadRequest
 from cloche.engine.gguf import read_header
+from gguf_files import head, number_field, small_model, string_field, text
 
 HUGE = 1 << 60
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from gguf_files import small_model
 
 from cloche.domain.errors import LimitExceeded, NotFound, NotReady, Problem
 from cloche.engine import host as hosts
@@ -21,6 +20,7 @@ from cloche.engine.options import EngineOptions
 from cloche.engine.process import EngineFailed
 from cloche.engine.resident import Resident
 from cloche.engine.supervisor import State
+from gguf_files import small_model
 
 NAME = SMOLLM2.name
 SMALL = EngineOptions(parallel=2, context_length=512, queue_limit=1)

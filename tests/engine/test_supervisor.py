@@ -17,7 +17,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import uvloop
-from gguf_files import small_model
 
 from cloche.domain.errors import NotReady
 from cloche.engine import probe
@@ -26,6 +25,7 @@ from cloche.engine.journal import Journal
 from cloche.engine.options import EngineOptions
 from cloche.engine.process import EngineFailed
 from cloche.engine.supervisor import Engine, State
+from gguf_files import small_model
 
 SMALL = EngineOptions(parallel=2, context_length=512)
 
