@@ -1,24 +1,15 @@
 /** Who used the endpoint in the last thirty days, and how much. */
-import { useQuery } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { api, part } from "~/api/client";
+import { part } from "~/api/client";
 import type { Endpoint } from "~/api/endpoints";
-import { useQueryState } from "~/app/query-state";
+import { type Sum, trackUsage, useUsage } from "~/api/usage";
 import { Button, ButtonLink } from "~/components/Button";
 import { Chart } from "~/components/Chart";
 import { EmptyState, Loaded } from "~/components/states";
 import { type Column, Table } from "~/components/Table";
+import { toast } from "~/components/Toast";
 import { useFormat, useT } from "~/i18n";
-
-interface Sum {
-  group: Record<string, string | null>;
-  calls: number;
-  errors: number;
-  input_tokens: number | null;
-  output_tokens: number | null;
-  cost_usd?: number | null;
-  latency_ms_p95?: number | null;
-}
 
 const DAYS = 30;
 const DAY = 86_400_000;
@@ -26,25 +17,28 @@ const DAY = 86_400_000;
 function useSums(endpoint: string, group: string) {
   // Whole days, so that the same question is asked all day.
   const [from] = useState(() => Math.floor(Date.now() / DAY) * DAY - (DAYS - 1) * DAY);
-  return {
-    from,
-    ...useQuery({
-      queryKey: ["usage", "endpoint", endpoint, group],
-      queryFn: ({ signal }) => api.get<{ usage: Sum[] }>("/api/2.0/usage", { endpoint, group_by: group, from }, signal),
-    }),
-  };
+  return { from, ...useUsage({ groupBy: [group], endpoint, since: from, until: null }) };
 }
 
 export default function UsageTab({ endpoint }: { endpoint: Endpoint }) {
   const t = useT("endpoints").usage;
-  const query = useQueryState();
+  const queries = useQueryClient();
   const users = useSums(endpoint.name, "user");
   const tracked = endpoint.ai_gateway?.usage_tracking_config?.enabled;
+  const track = async () => {
+    try {
+      await trackUsage(endpoint.name);
+      await queries.invalidateQueries({ queryKey: ["endpoint", endpoint.name] });
+      toast.ok(t.tracking);
+    } catch (thrown) {
+      toast.error(thrown);
+    }
+  };
   return (
     <Loaded query={users}>
       {({ usage }) =>
         usage.length === 0 ? (
-          <EmptyState title={tracked ? t.empty : t.untracked} action={!tracked && <Button kind="primary" onPress={() => query.set({ tab: "gateway" }, true)}>{t.track}</Button>}>
+          <EmptyState title={tracked ? t.empty : t.untracked} action={!tracked && endpoint.permission_level === "CAN_MANAGE" && <Button kind="primary" onPress={() => void track()}>{t.track}</Button>}>
             {tracked ? t.emptyHelp : t.untrackedHelp}
           </EmptyState>
         ) : (
