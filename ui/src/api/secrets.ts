@@ -50,6 +50,11 @@ export function useSecretChange(path: "put" | "delete" | "scopes/create" | "scop
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (body: Record<string, string>) => api.post(`${PATH}/${path}`, body),
-    onSuccess: () => queries.invalidateQueries({ queryKey: ["secrets"] }),
+    onSuccess: (_, body) => {
+      if (path !== "scopes/delete") return queries.invalidateQueries({ queryKey: ["secrets"] });
+      // What is in it need not be asked for again: it is gone.
+      queries.setQueryData<string[]>(["secrets", "scopes"], (names) => names?.filter((name) => name !== body["scope"]));
+      return queries.invalidateQueries({ queryKey: ["secrets", "scopes"] });
+    },
   });
 }

@@ -7,8 +7,6 @@ export interface PageEntry {
   id: IconName & keyof Dictionary["shell"]["nav"];
   path: string;
   page: LazyExoticComponent<ComponentType>;
-  /** For administrators alone: others are not shown the way there. */
-  admin: boolean;
 }
 
 export interface PageGroup {
@@ -16,11 +14,10 @@ export interface PageGroup {
   pages: readonly PageEntry[];
 }
 
-const entry = (id: PageEntry["id"], load: () => Promise<{ default: ComponentType }>, admin = false): PageEntry => ({
+const entry = (id: PageEntry["id"], load: () => Promise<{ default: ComponentType }>): PageEntry => ({
   id,
   path: `/${id}`,
   page: lazy(load),
-  admin,
 });
 
 export const GROUPS: readonly PageGroup[] = [
@@ -37,7 +34,7 @@ export const GROUPS: readonly PageGroup[] = [
     pages: [
       entry("calls", () => import("~/pages/calls/CallsPage")),
       entry("usage", () => import("~/pages/usage/UsagePage")),
-      entry("budgets", () => import("~/pages/budgets/BudgetsPage"), true),
+      entry("budgets", () => import("~/pages/budgets/BudgetsPage")),
     ],
   },
   {
@@ -45,8 +42,8 @@ export const GROUPS: readonly PageGroup[] = [
     pages: [
       entry("tokens", () => import("~/pages/tokens/TokensPage")),
       entry("secrets", () => import("~/pages/secrets/SecretsPage")),
-      entry("people", () => import("~/pages/people/PeoplePage"), true),
-      entry("audit", () => import("~/pages/audit/AuditPage"), true),
+      entry("people", () => import("~/pages/people/PeoplePage")),
+      entry("audit", () => import("~/pages/audit/AuditPage")),
     ],
   },
   { id: "host", pages: [entry("status", () => import("~/pages/status/StatusPage"))] },

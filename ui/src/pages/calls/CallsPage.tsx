@@ -1,4 +1,5 @@
 /** The log of calls: filters in the address, a page at a time, or as they end. */
+import { useEffect } from "react";
 import { type Call, type CallFilter, CALLS_PAGE, useCalls } from "~/api/calls";
 import { useQueryState } from "~/app/query-state";
 import { Badge } from "~/components/Badge";
@@ -55,6 +56,7 @@ function Log({ filter, follow }: { filter: CallFilter; follow: boolean }) {
   const pages = usePages(JSON.stringify(filter));
   const found = useCalls(filter, pages.token);
   const followed = useFollow(filter, follow);
+  useCatchUp(follow, found.refetch);
   const open = (call: Call) => query.set({ call: call.request_id }, true);
   if (found.error) return <ErrorNote error={found.error} retry={() => void found.refetch()} />;
   if (!found.data) return <Skeleton lines={8} />;
@@ -85,6 +87,15 @@ function Log({ filter, follow }: { filter: CallFilter; follow: boolean }) {
       )}
     </>
   );
+}
+
+/** The server begins to watch within a second: what ended between the page and that is asked for once more. */
+function useCatchUp(follow: boolean, refetch: () => unknown): void {
+  useEffect(() => {
+    if (!follow) return;
+    const timer = setTimeout(() => void refetch(), 1_500);
+    return () => clearTimeout(timer);
+  }, [follow, refetch]);
 }
 
 /** New calls on top of the page, each once. */

@@ -96,20 +96,9 @@ export function UpstreamView({ request }: { request: UpstreamRequest }) {
           </code>
         </dd>
       </dl>
-      <Labelled label={t.headers} code={Object.entries(request.headers).map(([name, value]) => `${name}: ${value}`).join("\n") || "–"} />
-      <Labelled label={t.body} code={body} />
+      <CodeBlock code={Object.entries(request.headers).map(([name, value]) => `${name}: ${value}`).join("\n") || "–"} label={t.headers} wrap />
+      <CodeBlock code={body} label={t.body} wrap />
       {request.translation && <Translation header={request.translation} />}
-    </div>
-  );
-}
-
-function Labelled({ label, code }: { label: string; code: string }) {
-  return (
-    <div className="stack tight">
-      <span className="field-label" aria-hidden="true">
-        {label}
-      </span>
-      <CodeBlock code={code} label={label} wrap />
     </div>
   );
 }
@@ -119,8 +108,8 @@ function Whole({ turn }: { turn: AssistantTurn }) {
   const { headers, status, reading } = turn.answer;
   return (
     <div className="stack">
-      <Labelled label={t.headers} code={[`status: ${status}`, ...headers.map(([name, value]) => `${name}: ${value}`)].join("\n")} />
-      <Labelled label={t.whole} code={JSON.stringify(reading, null, 2)} />
+      <CodeBlock code={[`status: ${status}`, ...headers.map(([name, value]) => `${name}: ${value}`)].join("\n")} label={t.headers} wrap />
+      <CodeBlock code={JSON.stringify(reading, null, 2)} label={t.whole} wrap />
     </div>
   );
 }
