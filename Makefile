@@ -12,7 +12,7 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check check-ui ui fix bench docs prices lock clean
+.PHONY: help serve test check check-ui ui browser fix bench docs prices lock clean
 
 help: ## Say what each command does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,10 @@ help: ## Say what each command does
 serve: $(VENV)/.serve ## Install, fetch the default model, serve it; pass flags with ARGS='--port 8081'
 	@$(BIN)/cloche serve $(ARGS)
 
-test: check check-ui ## Install what tests need, check the code and run every test; pytest flags with ARGS='-k name'
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+test: check check-ui browser ## Install what tests need, check the code and run every test; pytest flags with ARGS='-k name'
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/ui $(ARGS)
+	@# By themselves: Playwright keeps an event loop running in its process, which asyncio's tests do not bear.
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/ui $(ARGS) $(if $(ARGS),|| [ $$? = 5 ])
 
 check: $(VENV)/.dev ## Format, lint, types and import layers, without the tests
 	$(BIN)/ruff format --check .
@@ -37,6 +39,13 @@ check-ui: $(UI)/.installed ## Types and tests of the pages, and whether the buil
 
 ui: $(UI)/.installed ## Build the pages of the browser into src/cloche/http/pages
 	cd ui && $(NPM) run -s check && $(NPM) run -s build -- --logLevel warn
+
+browser: ## Install the browser that tests of the pages drive, where that is possible
+	@for each in $$CLOCHE_TEST_BROWSER chromium chromium-browser google-chrome google-chrome-stable; do \
+	  command -v $$each > /dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "Installing Debian's Chromium"; apt-get update -qq && apt-get install -y -qq chromium > /dev/null 2>&1 && exit 0; fi; \
+	echo "No browser: tests of the pages will be skipped. Install Chromium (Debian, as root: apt-get install chromium)."
 
 fix: $(VENV)/.dev ## Format, and mend what the linter can mend
 	$(BIN)/ruff format .

@@ -1,7 +1,8 @@
 """A deterministic OpenAI-shaped provider: what a small model cannot show, and failures on demand.
 
-The name of the model says what happens: `echo` answers with the request it got, `tools` calls two functions at once,
-and so on.  `asked` keeps every request body, `parents` every `traceparent`.
+The name of the model says what happens: `echo` answers with the request it got, `parrot` with the question alone,
+`scold` refuses with the question as its message, `tools` calls two functions at once, and so on.  `asked` keeps every
+request body, `parents` every `traceparent`.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(body)
         self.server.parents.append(self.headers.get("traceparent"))
         model = body["model"]
-        if model in REFUSALS:
-            status, message = REFUSALS[model]
+        if model in REFUSALS or model == "scold":
+            status, message = REFUSALS.get(model, (400, question(body)))
             self.whole(status, {"error": {"message": message, "type": "error", "code": None}})
         elif body.get("stream"):
             self.stream(model, body)
@@ -101,7 +102,10 @@ class Handler(BaseHTTPRequestHandler):
 
 def answer(model: str, body: Event) -> Event:
     """A whole answer."""
-    message: Event = {"role": "assistant", "content": json.dumps(body, sort_keys=True)}
+    message: Event = {
+        "role": "assistant",
+        "content": question(body) if model == "parrot" else json.dumps(body, sort_keys=True),
+    }
     if model == "tools":
         calls = [{"id": id, "type": "function", "function": {"name": name, "arguments": a}} for id, name, a in CALLS]
         message = {"role": "assistant", "content": None, "tool_calls": calls}
@@ -112,6 +116,11 @@ def answer(model: str, body: Event) -> Event:
     }
 
 
+def question(body: Event) -> str:
+    """What was asked last."""
+    return str(body["messages"][-1]["content"])
+
+
 def events(model: str, body: Event) -> Iterator[Event]:
     """The events of a stream, usage in one of its own as OpenAI sends it when asked."""
     yield chunk(model, {"role": "assistant", "content": None if model == "tools" else ""})
@@ -119,7 +128,7 @@ def events(model: str, body: Event) -> Iterator[Event]:
         for delta in tool_deltas():
             yield chunk(model, {"tool_calls": [delta]})
     else:
-        said = json.dumps(body, sort_keys=True) if model == "echo" else "Glass bell."
+        said = {"echo": json.dumps(body, sort_keys=True), "parrot": question(body)}.get(model, "Glass bell.")
         for start in range(0, len(said), 6):
             yield chunk(model, {"content": said[start : start + 6]})
     if model == "breaking":

@@ -1,0 +1,21 @@
+"""What a test needs to be there, made through the API."""
+
+from __future__ import annotations
+
+import secrets as dice
+from typing import Any
+
+from compat.live import Live
+from compat.provider import Provider
+
+
+def external(server: Live, provider: Provider, model: str, gateway: dict[str, Any] | None = None, **fields: Any) -> str:
+    """The name of a new endpoint in front of a behaviour of the scripted provider, with its usage tracked."""
+    settings = {"openai_api_key_plaintext": "sk-fake", "openai_api_base": provider.url}
+    entity = {"name": model, "provider": "openai", "task": "llm/v1/chat", "openai_config": settings}
+    name = f"{model}-{dice.token_hex(4)}"
+    body = {"name": name, "config": {"served_entities": [{"external_model": entity}]}} | fields
+    body["ai_gateway"] = {"usage_tracking_config": {"enabled": True}} | (gateway or {})
+    made = server.request("POST", "/api/2.0/serving-endpoints", body)
+    assert made.status == 200, made.body
+    return name

@@ -1,0 +1,56 @@
+"""What was called: the log, one call, calls as they come, and the charts of usage."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from compat.live import Live
+from compat.provider import Provider
+
+from .conftest import Watch
+from .looks import settled, violations
+from .seeds import external
+
+
+def test_the_log_follows_and_opens(signed_in: Page, watch: Watch, server: Live, provider: Provider) -> None:
+    """A call that ends while somebody looks appears; opened, it tells its attempts, and its address opens it again."""
+    name = external(server, provider, "wordy")
+    assert server.ask(name).status == 200
+    signed_in.goto(f"{server.url}/calls?endpoint={name}&follow=1")
+    rows = signed_in.get_by_role("table", name="Calls").locator("tbody tr")
+    expect(rows).to_have_count(1)
+    assert server.ask(name, stream=True).status == 200
+    expect(rows).to_have_count(2)
+    rows.first.get_by_role("button").click()
+    drawer = signed_in.get_by_role("dialog", name="Call")
+    expect(drawer.get_by_text("Attempt 1")).to_be_visible()
+    expect(drawer.get_by_text("Answered to the end")).to_be_visible()
+    assert violations(signed_in) == []
+    signed_in.reload()
+    expect(drawer.get_by_text("Attempt 1")).to_be_visible()
+
+
+def test_a_failure_is_found(signed_in: Page, server: Live, provider: Provider) -> None:
+    """Failed calls are found by their end, and told apart from others."""
+    name = external(server, provider, "bad-key")
+    assert server.ask(name).status >= 400
+    signed_in.goto(f"{server.url}/calls?endpoint={name}&status=error")
+    expect(signed_in.get_by_role("table", name="Calls").locator("tbody tr")).to_have_count(1)
+    signed_in.goto(f"{server.url}/calls?endpoint={name}&status=ok")
+    expect(signed_in.get_by_text("Nothing matches the filters")).to_be_visible()
+
+
+def test_usage_is_drawn_and_downloaded(signed_in: Page, server: Live, provider: Provider) -> None:
+    """Calls appear as a chart with the same figures as a table, and as CSV."""
+    name = external(server, provider, "wordy")
+    server.ask(name)
+    signed_in.goto(f"{server.url}/calls?endpoint={name}")
+    expect(signed_in.get_by_role("table", name="Calls").locator("tbody tr")).to_have_count(1)
+    signed_in.goto(f"{server.url}/usage?endpoint={name}")
+    settled(signed_in)
+    expect(signed_in.locator(".chart canvas").first).to_be_visible()
+    expect(signed_in.get_by_role("cell", name=name).first).to_be_visible()
+    assert violations(signed_in) == []
+    with signed_in.expect_download() as download:
+        signed_in.get_by_role("button", name="CSV", exact=False).click()
+    assert name in download.value.path().read_text()
