@@ -118,6 +118,15 @@ def test_another_question(tmp_path: Path, fields: dict[str, Any]) -> None:
     assert told(other) != "hit"
 
 
+def test_a_cache_that_cannot_be_used_fails_no_call(tmp_path: Path) -> None:
+    """Where an answer cannot be looked up or kept, as on a full disk, it is asked for."""
+    world = Caching(tmp_path, CACHE)
+    os.rmdir(tmp_path / "cache")
+    (tmp_path / "cache").write_bytes(b"in the way")
+    _, client = world.asked()
+    assert (client.status, told(client)) == (200, "miss")
+
+
 def test_shared(tmp_path: Path) -> None:
     """Where it is shared, others get the answer too."""
     world = Caching(tmp_path, SHARED)

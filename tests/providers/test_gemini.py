@@ -119,7 +119,7 @@ def test_a_wrong_key_is_a_400_of_googles() -> None:
 
 def test_the_time_to_wait_is_read_from_the_details() -> None:
     """Google says in the body when to come back."""
-    assert refused(429, "RESOURCE_EXHAUSTED", {"@type": "t", "retryDelay": "17.4s"}).retry_after == 17
+    assert refused(429, "RESOURCE_EXHAUSTED", {"@type": "t", "retryDelay": "17.4s"}).retry_after == 18
     headers = {b"retry-after": b"3"}
     body = b'{"error": {"details": [{"retryDelay": "17s"}]}}'
     assert gemini.bind(model()).error(429, headers, body).retry_after == 3

@@ -56,15 +56,17 @@ class Cached:
         whose = "" if rules.shared else call.grant.principal.id
         asked = question(call, request, self._compiled, entity, whose=whose)
         place = str(int.from_bytes(asked[:8], "big") % rules.max_entries)
-        folder = self._cache.folder(self._compiled, rules)
+        folder = found = None
         try:
+            folder = self._cache.folder(self._compiled, rules)
             found = folder.find(place, asked)
         except OSError as error:
             log.warning("kept answers cannot be read: %s", error)
-            found = None
         call.cache = "miss" if found is None else "hit"
         if found is None:
             self._cache.misses += 1
+            if folder is None:
+                return False
             keep = functools.partial(folder.put, place, asked)
             call.on_end = functools.partial(_ended, keep, self._keeping, call.on_end)
             return False
@@ -121,6 +123,7 @@ class AnswerCache:
         name = generation(compiled)
         at = self._folders.get(compiled.endpoint.id)
         if at is None or at[0] != name:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             at = self._folders[compiled.endpoint.id] = (
                 name,
                 KeptAnswers(self._folder / name, seconds=rules.ttl_seconds),

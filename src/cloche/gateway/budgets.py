@@ -73,6 +73,9 @@ class Budgets:
             return
         expected = estimate(request)
         amount = max((price.most(*expected) for price in fitting.prices), default=0)
+        if compiled.rules is not None and compiled.rules.hedging_config is not None:
+            # Of the one that is stopped, the prompt is paid.
+            amount += max((price.most(expected[0], 0) for price in fitting.prices), default=0)
         charges = []
         for budget, _, period, key in fitting.fits:
             refuses = budget.action == "refuse"

@@ -141,6 +141,7 @@ class Call:
         "tracked",
         "translation",
         "usage",
+        "withheld",
     )
 
     def __init__(self, path: str, reply: Reply) -> None:
@@ -178,6 +179,7 @@ class Call:
         self.first_byte_at: float | None = None
         self.status = 0
         self.usage: Usage | None = None
+        self.withheld: int | None = None  # characters of an answer that came, and that the client does not get
         self.problem: Problem | None = None
         self.outcome: Outcome = "ok"
         self.ended = False

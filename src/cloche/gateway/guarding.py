@@ -20,7 +20,7 @@ from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
 from cloche.guardrails.guard import Guard, Guards
 from cloche.guardrails.verdict import Blocked
-from cloche.wire import completions, guarded, judging, openai
+from cloche.wire import completions, guarded, judging, openai, text_lengths
 from cloche.wire.guarded_stream import GuardedStream
 from cloche.wire.openai import Identity
 
@@ -105,6 +105,7 @@ class GuardedReply:
             try:
                 body = guarded.answer_passed(body, self._guard)
             except (Blocked, RecursionError) as why:
+                self._call.withheld = text_lengths.of_answer(body)
                 self._block_whole(why, headers)
                 return
         elif isinstance(self._call.problem, ProviderFault):
@@ -121,6 +122,7 @@ class GuardedReply:
             try:
                 data = self._stream.feed(data)
             except (Blocked, RecursionError) as why:
+                self._call.withheld = text_lengths.of_events((data,))
                 self._block_stream(why)
                 return
         if not data or (data == b"\n" and not self._begun):

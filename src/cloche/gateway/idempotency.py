@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 from collections.abc import Callable
 
 from cloche.domain.errors import InvalidParameter, NotReady
@@ -62,6 +63,8 @@ class Once:
             raise NotReady("Idempotency-Key: answers cannot be kept at the moment.", retry_after=5) from None
         call = self._call
         if found is None:
+            if not call.sent_at:
+                call.sent_at = time.perf_counter()  # what the first call takes is not cloche's own time
             call.source = self
             again = functools.partial(call.guard, self._look)
             self._timer = asyncio.get_running_loop().call_later(_LOOK_AGAIN_SECONDS, again)
@@ -73,6 +76,8 @@ class Once:
             self._go_on()
             return
         call.reply = _Replayed(call.reply)
+        if call.sent_at:
+            call.heard()
         if found.streamed:
             call.send(found.content)
             call.finish(None)

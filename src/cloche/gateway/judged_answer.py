@@ -19,7 +19,7 @@ from cloche.gateway.judging import Begin, Judgement
 from cloche.guardrails.guard import Guards
 from cloche.guardrails.inspecting import Said
 from cloche.guardrails.verdict import Blocked
-from cloche.wire import judging
+from cloche.wire import judging, text_lengths
 from cloche.wire.assembled import assembled
 
 MAX_STREAM = 8 * 1024 * 1024
@@ -78,6 +78,7 @@ class JudgedAnswer:
         """All of it is there, or it broke."""
         self._has_ended = True
         self._take_over()
+        self._real.withheld = text_lengths.of_events(self._events)
         problem = self.call.problem
         data, self._events = b"".join(self._events), []
         if problem is not None:
@@ -91,6 +92,7 @@ class JudgedAnswer:
         """What is released of an answer that may not be."""
 
     def _release(self, data: bytes) -> None:
+        self._real.withheld = None
         self._real.send(data)
         self._real.finish(self.call.usage)
 
@@ -128,6 +130,7 @@ class JudgedAnswer:
             self._real.heard()  # what the judge took is not cloche's own time
             release()
         else:
+            self._real.withheld = self._real.withheld or 0
             guarding.refuse(self._real, "output", why)
 
     def _take_over(self) -> None:
@@ -148,6 +151,7 @@ class JudgedAnswer:
         under_way = not self._has_ended
         self.cancel()
         if under_way:
+            self._real.withheld = text_lengths.of_events(self._events) if self._events else None
             self._take_over()
 
     # ---------------------------------------------------------------- Source

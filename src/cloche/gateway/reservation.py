@@ -93,14 +93,14 @@ def used(call: Call, expected: tuple[int, int], meter: Meter | None) -> Usage:
     """What a call that has ended used: as it was counted, or else by the estimate and what was sent."""
     if call.usage is not None:
         return call.usage
-    if call.outcome == "error" and not call.streaming:
+    if call.target is None or (call.outcome == "error" and not call.streaming and call.withheld is None):
         return Usage(0, 0)
     prompt, answer = expected
     if call.tracked is not None:
         sent = estimated_tokens(call.tracked.output_characters())
     else:
         sent = 0 if meter is None else meter.tokens()
-    return Usage(prompt, min(sent, answer))
+    return Usage(prompt, min(sent + estimated_tokens(call.withheld or 0), answer))
 
 
 class Meter:

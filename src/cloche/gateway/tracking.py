@@ -160,10 +160,11 @@ def row(call: Call, tracked: Tracked, workspace_id: str) -> CallUsage:
     usage, target, first_byte = call.usage, call.target, call.first_byte_at
     said = tracked.output_characters()
     # Nobody is charged for what failed before an answer came; of one that was begun, something was consumed.
-    estimated = usage is None and target is not None and call.status in (200, 499)
+    begun = call.status in (200, 499) or call.withheld is not None
+    estimated = usage is None and target is not None and begun
     tokens = (0, 0) if usage is None else (usage.prompt_tokens, usage.completion_tokens)
     if estimated:
-        tokens = (estimated_tokens(tracked.input_characters), estimated_tokens(said))
+        tokens = (estimated_tokens(tracked.input_characters), estimated_tokens(said + (call.withheld or 0)))
     hedge, hedge_tokens = call.hedge, estimated_tokens(tracked.input_characters)
     return CallUsage(
         account_id=workspace_id,

@@ -257,8 +257,8 @@ def _without_credentials(message: str, head: bytes) -> str:
 
 def _retry_after(headers: dict[bytes, bytes]) -> int | None:
     """Whole seconds, at least one; the date form is not read: providers of this field send seconds."""
-    value = headers.get(b"retry-after", b"").partition(b".")[0]
-    return max(1, int(value)) if value.isdigit() and len(value) < 9 else None
+    value, _, part = headers.get(b"retry-after", b"").partition(b".")
+    return max(1, int(value) + bool(part.strip(b"0"))) if value.isdigit() and len(value) < 9 else None
 
 
 class _Said(NamedTuple):
