@@ -7,8 +7,7 @@ export type Task = "llm/v1/chat" | "llm/v1/completions" | "llm/v1/embeddings";
 export interface EndpointChoice {
   name: string;
   task?: string;
-  state?: { ready?: string };
-  permission_level?: string;
+  creator?: string;
   ai_gateway?: { usage_tracking_config?: { enabled?: boolean } };
 }
 

@@ -1,6 +1,7 @@
 /** What must be switched on before there is anything to see, with the button that does it. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type EndpointChoice, useEndpointChoices } from "~/api/endpoint-choices";
+import { useIsAdmin, useMe } from "~/api/me";
 import { trackUsage } from "~/api/usage";
 import { Button, ButtonLink } from "~/components/Button";
 import { Banner, EmptyState, Skeleton } from "~/components/states";
@@ -9,8 +10,12 @@ import { useT } from "~/i18n";
 
 const MOST_NAMES = 5;
 
-function untrackedOf(endpoints: readonly EndpointChoice[]): string[] {
-  return endpoints.filter((each) => !each.ai_gateway?.usage_tracking_config?.enabled).map((each) => each.name);
+/** Endpoints whose usage is not tracked and can be by the user: administrators may change any, others what they made. */
+function useUntracked(endpoints: readonly EndpointChoice[]): string[] {
+  const me = useMe();
+  const admin = useIsAdmin();
+  const untracked = endpoints.filter((each) => !each.ai_gateway?.usage_tracking_config?.enabled);
+  return untracked.filter((each) => admin || each.creator === me.data?.userName).map((each) => each.name);
 }
 
 function useTracking() {
@@ -39,12 +44,13 @@ export function NothingCounted() {
   const t = useT("calls").empty;
   const endpoints = useEndpointChoices();
   const tracking = useTracking();
+  const untracked = useUntracked(endpoints.data?.endpoints ?? []);
   if (!endpoints.data) return <Skeleton lines={3} />;
-  const untracked = untrackedOf(endpoints.data.endpoints ?? []);
+  const tracked = endpoints.data.endpoints?.some((each) => each.ai_gateway?.usage_tracking_config?.enabled) ?? false;
   if (!untracked.length)
     return (
-      <EmptyState title={t.title} action={<ButtonLink kind="primary" icon="playground" href="/playground">{t.talk}</ButtonLink>}>
-        {t.tracked}
+      <EmptyState title={t.title} action={tracked && <ButtonLink kind="primary" icon="playground" href="/playground">{t.talk}</ButtonLink>}>
+        {tracked ? t.tracked : t.ask}
       </EmptyState>
     );
   const action = (
@@ -64,7 +70,7 @@ export function NotCounted() {
   const t = useT("calls").empty;
   const endpoints = useEndpointChoices();
   const tracking = useTracking();
-  const untracked = untrackedOf(endpoints.data?.endpoints ?? []);
+  const untracked = useUntracked(endpoints.data?.endpoints ?? []);
   if (!untracked.length) return null;
   const names = untracked.slice(0, MOST_NAMES).join(", ") + (untracked.length > MOST_NAMES ? "…" : "");
   const action = (

@@ -68,6 +68,7 @@ export const calls = {
     help: "Calls are written down for endpoints whose usage is tracked. It costs next to nothing, and prompts and answers are not part of it.",
     all: (count: number) => `Track the usage of ${plural(count, "endpoint", "endpoints")}`,
     tracked: "Usage is tracked. Call an endpoint, and the call appears here.",
+    ask: "Calls are written down for endpoints whose usage is tracked. Ask somebody who manages an endpoint to switch it on.",
     talk: "Open the playground",
     untracked: (names: string) => `Calls to these endpoints are not counted: ${names}`,
     switchOn: "Track their usage",

@@ -6,7 +6,8 @@ import { Badge, type Tone } from "~/components/Badge";
 import { Button } from "~/components/Button";
 import { CodeBlock } from "~/components/copy";
 import { Drawer } from "~/components/Dialog";
-import { Select, TextField } from "~/components/fields";
+import { Select } from "~/components/fields";
+import { FilterField } from "~/components/FilterField";
 import { Page } from "~/components/Page";
 import { EmptyState, ErrorNote, Skeleton } from "~/components/states";
 import { type Column, Pager, Table } from "~/components/Table";
@@ -30,9 +31,9 @@ export default function AuditPage() {
   return (
     <Page title={t.title} help={t.help}>
       <div className="row wrap" style={{ alignItems: "end" }}>
-        <Filter name="user" label={t.user} />
-        <Filter name="action" label={t.action} placeholder="endpoint.create" />
-        <Filter name="target" label={t.target} />
+        <FilterField name="user" label={t.user} />
+        <FilterField name="action" label={t.action} placeholder="endpoint.create" />
+        <FilterField name="target" label={t.target} />
         <Select
           label={t.since}
           value={period}
@@ -42,22 +43,6 @@ export default function AuditPage() {
       </div>
       <Entries filter={filter} />
     </Page>
-  );
-}
-
-/** A filter is asked for when it is complete: exact names are looked up. */
-function Filter({ name, label, placeholder }: { name: string; label: string; placeholder?: string }) {
-  const query = useQueryState();
-  const set = query.get(name) ?? "";
-  const [typed, setTyped] = useState<string | null>(null);
-  const commit = () => {
-    if (typed !== null) query.set({ [name]: typed.trim() || null });
-    setTyped(null);
-  };
-  return (
-    <div onBlur={commit}>
-      <TextField label={label} value={typed ?? set} onChange={setTyped} onEnter={commit} placeholder={placeholder} />
-    </div>
   );
 }
 

@@ -1,5 +1,5 @@
 /** One endpoint and the conversation with it. */
-import { useEffect, useRef, useState } from "react";
+import { memo, useEffect, useRef, useState } from "react";
 import type { EndpointChoice } from "~/api/endpoint-choices";
 import { taskOf } from "~/api/endpoint-choices";
 import { Button, IconButton } from "~/components/Button";
@@ -19,12 +19,11 @@ interface LaneProps {
   running: ReadonlySet<string>;
   /** Undefined where it is the only one. */
   onRemove?: () => void;
-  onEndpoint(name: string): void;
   onDetails(turn: AssistantTurn): void;
   onSuggestion(text: string): void;
 }
 
-export function LaneView({ lane, number, endpoints, running, onRemove, onEndpoint, onDetails, onSuggestion }: LaneProps) {
+export function LaneView({ lane, number, endpoints, running, onRemove, onDetails, onSuggestion }: LaneProps) {
   const t = useT("playground");
   const turns = pathOf(lane.tree);
   const last = turns.at(-1);
@@ -35,7 +34,7 @@ export function LaneView({ lane, number, endpoints, running, onRemove, onEndpoin
   return (
     <div className="playground-lane" role="group" aria-label={name}>
       <div className="playground-lane-head">
-        <EndpointSelect lane={lane} endpoints={endpoints} onEndpoint={onEndpoint} />
+        <EndpointSelect laneId={lane.id} endpoint={lane.endpoint} endpoints={endpoints} />
         {onRemove && <IconButton small icon="close" label={t.removeEndpoint(lane.endpoint)} onPress={onRemove} />}
       </div>
       <div className="playground-scroll" ref={scroll.box} onScroll={scroll.onScroll} tabIndex={0} role="region" aria-label={t.messages(name)} aria-busy={busy}>
@@ -77,16 +76,17 @@ export function LaneView({ lane, number, endpoints, running, onRemove, onEndpoin
   );
 }
 
-function EndpointSelect({ lane, endpoints, onEndpoint }: Pick<LaneProps, "lane" | "endpoints" | "onEndpoint">) {
+/** Drawn again only when it changes: there may be a thousand endpoints, and somebody types beside it. */
+const EndpointSelect = memo(function EndpointSelect({ laneId, endpoint, endpoints }: { laneId: string; endpoint: string; endpoints: readonly EndpointChoice[] }) {
   const t = useT("playground");
-  const choices = endpoints.filter((each) => taskOf(each) === "llm/v1/chat" || each.name === lane.endpoint).map(({ name }) => ({ id: name, label: name }));
-  if (lane.endpoint && !choices.some((choice) => choice.id === lane.endpoint)) choices.unshift({ id: lane.endpoint, label: lane.endpoint });
+  const choices = endpoints.filter((each) => taskOf(each) === "llm/v1/chat" || each.name === endpoint).map(({ name }) => ({ id: name, label: name }));
+  if (endpoint && !choices.some((choice) => choice.id === endpoint)) choices.unshift({ id: endpoint, label: endpoint });
   return (
     <div className="grow">
-      <Select label={t.endpoint} hideLabel value={lane.endpoint || null} onChange={onEndpoint} choices={choices} />
+      <Select label={t.endpoint} hideLabel value={endpoint || null} onChange={(name) => playground.setEndpoint(laneId, name)} choices={choices} />
     </div>
   );
-}
+});
 
 /** Why an endpoint cannot be talked with. */
 function LaneNote({ lane, here }: { lane: Lane; here: EndpointChoice | undefined }) {

@@ -79,7 +79,6 @@ function Talk({ endpoints }: { endpoints: readonly EndpointChoice[] }) {
                   endpoints={endpoints}
                   running={running}
                   onRemove={current.lanes.length > 1 ? () => playground.removeLane(lane.id) : undefined}
-                  onEndpoint={(name) => playground.setEndpoints(names.map((each, at) => (at === index ? name : each)))}
                   onDetails={setDetails}
                   onSuggestion={(asked) => playground.send(asked, [])}
                 />

@@ -189,6 +189,8 @@ export const playground = {
     put({ lanes });
   },
 
+  setEndpoint: (laneId: string, endpoint: string): void => put({ lanes: state.current.lanes.map((lane) => (lane.id === laneId ? { ...lane, endpoint } : lane)) }),
+
   removeLane: (id: string): void => put({ lanes: state.current.lanes.filter((lane) => lane.id !== id) }),
 
   /** Begins anew with the same endpoints and settings. */
