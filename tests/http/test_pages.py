@@ -143,6 +143,17 @@ def test_the_index_runs_nothing_of_its_own() -> None:
     assert re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|https?://", text) is None
 
 
+def test_the_first_page_is_light() -> None:
+    """What a browser loads for its first page, with the larger language and the largest page, is at most 300 kB."""
+    assets = BUILT / "ui-assets"
+    named = [BUILT / path for path in re.findall(r"/(ui-assets/[^\"]+)", INDEX.decode())]
+    language = max(assets.glob("[ej][na]-*.js"), key=lambda path: path.stat().st_size)
+    page = max(assets.glob("*Page-*.js"), key=lambda path: path.stat().st_size)
+    sizes = [len(gzip.compress(path.read_bytes())) for path in (*named, language, page)]
+    assert len(named) > 2
+    assert sum(sizes) <= 300_000
+
+
 def test_the_wheel_brings_the_pages(tmp_path: Path) -> None:
     """Whoever installs the wheel has every built file."""
     root = Path(__file__).parents[2]
