@@ -201,6 +201,16 @@ export function useSummaries(asked: Query) {
   });
 }
 
+/** The names of all that may be seen: the list that the OpenAI client reads, as small as it can be. */
+export function useEndpointNames(enabled = true) {
+  return useQuery({
+    queryKey: ["endpoints", "names"],
+    queryFn: async ({ signal }) => (await api.get<{ data: { id: string }[] }>("/serving-endpoints/models", {}, signal)).data.map((each) => each.id),
+    enabled,
+    staleTime: 30_000,
+  });
+}
+
 export function useEndpoint(name: string) {
   return useQuery({
     queryKey: ["endpoint", name],

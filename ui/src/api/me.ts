@@ -21,6 +21,12 @@ export function useMe() {
   return useQuery({ queryKey: ["me"], queryFn: ({ signal }) => api.get<Me>(ME, {}, signal), staleTime: 60_000 });
 }
 
+/** Whether the user is known not to be an administrator. */
+export function useIsOrdinary(): boolean {
+  const me = useMe();
+  return me.data !== undefined && !me.data.groups?.some((group) => group.display === "admins");
+}
+
 /** Whether the user is in the group that may do everything; false until it is known. */
 export function useIsAdmin(): boolean {
   const me = useMe();

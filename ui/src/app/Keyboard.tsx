@@ -1,8 +1,9 @@
 /** What the keyboard does on every page, and the two things it opens: the command palette and the help. */
-import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useMemo, useRef } from "react";
 import { useLocation } from "wouter";
-import { api, part } from "~/api/client";
+import { part } from "~/api/client";
+import { useEndpointNames } from "~/api/endpoints";
+import { useIsOrdinary } from "~/api/me";
 import { type Command, CommandPalette } from "~/components/CommandPalette";
 import { Dialog } from "~/components/Dialog";
 import { useLanguage, useT } from "~/i18n";
@@ -56,16 +57,12 @@ function Palette({ open, onClose }: { open: boolean; onClose(): void }) {
   const t = useT("shell");
   const { locale, setLocale } = useLanguage();
   const [, navigate] = useLocation();
-  const endpoints = useQuery({
-    queryKey: ["endpoints", "names"],
-    queryFn: ({ signal }) => api.get<{ data: { id: string }[] }>("/serving-endpoints/models", {}, signal),
-    enabled: open,
-    staleTime: 30_000,
-  });
+  const ordinary = useIsOrdinary();
+  const endpoints = useEndpointNames(open);
   const commands = useMemo((): Command[] => {
     const go = (path: string) => () => navigate(path);
-    const pages = PAGES.map((page) => ({ id: page.path, label: t.nav[page.id], kind: t.palette.page, icon: page.id, run: go(page.path) }));
-    const named = (endpoints.data?.data ?? []).map(({ id: name }) => ({ id: `endpoint:${name}`, label: name, kind: t.palette.endpoint, icon: "endpoints" as const, run: go(`/endpoints/${part(name)}`) }));
+    const pages = PAGES.filter((page) => !(page.admin && ordinary)).map((page) => ({ id: page.path, label: t.nav[page.id], kind: t.palette.page, icon: page.id, run: go(page.path) }));
+    const named = (endpoints.data ?? []).map((name) => ({ id: `endpoint:${name}`, label: name, kind: t.palette.endpoint, icon: "endpoints" as const, run: go(`/endpoints/${part(name)}`) }));
     const command = (id: string, label: string, icon: Command["icon"], run: () => void) => ({ id, label, kind: t.palette.command, icon, run });
     return [
       ...pages,
@@ -76,7 +73,7 @@ function Palette({ open, onClose }: { open: boolean; onClose(): void }) {
       command("dark", t.palette.dark, "moon", () => setTheme("dark")),
       ...named,
     ];
-  }, [t, endpoints.data, navigate, locale, setLocale]);
+  }, [t, ordinary, endpoints.data, navigate, locale, setLocale]);
   return <CommandPalette open={open} onClose={onClose} commands={commands} />;
 }
 

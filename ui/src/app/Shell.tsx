@@ -3,7 +3,7 @@ import { Suspense, useEffect, useRef, useState } from "react";
 import { Dialog, Modal, ModalOverlay } from "react-aria-components";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
 import { useLiveEvents, useLiveState } from "~/api/events";
-import { useMe } from "~/api/me";
+import { useIsOrdinary, useMe } from "~/api/me";
 import { session } from "~/api/session";
 import { BeingLoaded } from "~/components/BeingLoaded";
 import { Badge, StateDot, type Tone } from "~/components/Badge";
@@ -93,6 +93,7 @@ function useFocusOnNewPage(path: string, main: React.RefObject<HTMLElement | nul
 
 function Side({ onSearch }: { onSearch(): void }) {
   const t = useT("shell");
+  const ordinary = useIsOrdinary();
   const [path] = useLocation();
   return (
     <>
@@ -113,7 +114,7 @@ function Side({ onSearch }: { onSearch(): void }) {
             <span className="nav-title" aria-hidden="true">
               {t.nav[group.id]}
             </span>
-            {group.pages.map((page) => (
+            {group.pages.filter((page) => !(page.admin && ordinary)).map((page) => (
               <Link key={page.path} href={page.path} className="nav-link" aria-current={path === page.path || path.startsWith(`${page.path}/`) ? "page" : undefined}>
                 <Icon name={page.id} />
                 {t.nav[page.id]}

@@ -7,6 +7,8 @@ export interface PageEntry {
   id: IconName & keyof Dictionary["shell"]["nav"];
   path: string;
   page: LazyExoticComponent<ComponentType>;
+  /** For administrators alone: others are not shown the way there. */
+  admin: boolean;
 }
 
 export interface PageGroup {
@@ -14,10 +16,11 @@ export interface PageGroup {
   pages: readonly PageEntry[];
 }
 
-const entry = (id: PageEntry["id"], load: () => Promise<{ default: ComponentType }>): PageEntry => ({
+const entry = (id: PageEntry["id"], load: () => Promise<{ default: ComponentType }>, admin = false): PageEntry => ({
   id,
   path: `/${id}`,
   page: lazy(load),
+  admin,
 });
 
 export const GROUPS: readonly PageGroup[] = [
@@ -34,7 +37,7 @@ export const GROUPS: readonly PageGroup[] = [
     pages: [
       entry("calls", () => import("~/pages/calls/CallsPage")),
       entry("usage", () => import("~/pages/usage/UsagePage")),
-      entry("budgets", () => import("~/pages/budgets/BudgetsPage")),
+      entry("budgets", () => import("~/pages/budgets/BudgetsPage"), true),
     ],
   },
   {
@@ -42,8 +45,8 @@ export const GROUPS: readonly PageGroup[] = [
     pages: [
       entry("tokens", () => import("~/pages/tokens/TokensPage")),
       entry("secrets", () => import("~/pages/secrets/SecretsPage")),
-      entry("people", () => import("~/pages/people/PeoplePage")),
-      entry("audit", () => import("~/pages/audit/AuditPage")),
+      entry("people", () => import("~/pages/people/PeoplePage"), true),
+      entry("audit", () => import("~/pages/audit/AuditPage"), true),
     ],
   },
   { id: "host", pages: [entry("status", () => import("~/pages/status/StatusPage"))] },

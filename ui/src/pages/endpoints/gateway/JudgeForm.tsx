@@ -1,6 +1,5 @@
 /** The endpoint that is asked whether a text is safe and on topic. */
-import { useQuery } from "@tanstack/react-query";
-import { api } from "~/api/client";
+import { useEndpointNames } from "~/api/endpoints";
 import { Select, Switch } from "~/components/fields";
 import { useT } from "~/i18n";
 import { without } from "../config/paths";
@@ -24,12 +23,8 @@ interface JudgeFormProps {
 
 export function JudgeForm({ judge, onChange, fault, disabled, endpoint }: JudgeFormProps) {
   const t = useT("endpoints").gateway.judge;
-  const names = useQuery({
-    queryKey: ["endpoints", "names"],
-    queryFn: ({ signal }) => api.get<{ data: { id: string }[] }>("/serving-endpoints/models", {}, signal),
-    staleTime: 30_000,
-  });
-  const offered = [...new Set([...(judge ? [judge.endpoint_name] : []), ...(names.data?.data ?? []).map((each) => each.id)])].filter((name) => name && name !== endpoint);
+  const names = useEndpointNames();
+  const offered = [...new Set([...(judge ? [judge.endpoint_name] : []), ...(names.data ?? [])])].filter((name) => name && name !== endpoint);
   return (
     <div className="stack">
       <div className="stack tight">

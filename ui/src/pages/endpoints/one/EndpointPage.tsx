@@ -40,7 +40,7 @@ export function EndpointPage({ name }: { name: string }) {
         </EmptyState>
       </Page>
     );
-  if (found.data && query.get("edit")) return <EditPage endpoint={found.data} />;
+  if (found.data?.permission_level === "CAN_MANAGE" && query.get("edit")) return <EditPage endpoint={found.data} />;
   return (
     <Page title={name} heading={<Heading name={name} endpoint={found.data} />} actions={found.data && <Actions endpoint={found.data} />}>
       <Loaded query={found} lines={12}>

@@ -1,6 +1,7 @@
 /** What an endpoint is made of, and the last hour in figures. */
 import { useMutation } from "@tanstack/react-query";
 import { type Endpoint, type EndpointConfig, modelOf, type Probe, probeEndpoint, type ServedEntity, useProviders, useSeries } from "~/api/endpoints";
+import { useIsAdmin } from "~/api/me";
 import { Badge, StateDot, type Tone } from "~/components/Badge";
 import { Button } from "~/components/Button";
 import { Sparkline } from "~/components/Sparkline";
@@ -13,6 +14,7 @@ import { Spending } from "./Spending";
 
 export function Overview({ endpoint }: { endpoint: Endpoint }) {
   const t = useT("endpoints");
+  const admin = useIsAdmin();
   const probe = useMutation({ mutationFn: () => probeEndpoint(endpoint.name) });
   return (
     <div className="endpoints-overview">
@@ -25,7 +27,7 @@ export function Overview({ endpoint }: { endpoint: Endpoint }) {
       <div className="stack loose">
         <Facts endpoint={endpoint} />
         <GatewaySummary rules={endpoint.ai_gateway ?? {}} />
-        <Spending endpoint={endpoint.name} />
+        {admin && <Spending endpoint={endpoint.name} />}
       </div>
     </div>
   );
