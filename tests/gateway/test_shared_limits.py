@@ -252,6 +252,25 @@ def test_one_that_dies_while_it_is_asked(valkey: Valkey) -> None:
     run(test())
 
 
+def test_who_came_while_it_died_holds_nobody_up(valkey: Valkey) -> None:
+    """Calls that came after those it was asked for are told with them, and when it is back it counts again."""
+
+    async def test() -> None:
+        found: list[Taken | None] = []
+        want = Want(key_of("a"), 5, UNLIMITED, 0)
+        async with counting(valkey) as shared:
+            with valkey.standing_still():
+                shared.take([want], found.append)
+                await asyncio.sleep(0.02)
+                shared.take([want], found.append)
+                await until(lambda: len(found) == 2)
+            await until(lambda: shared.up)
+            assert found == [None, None]
+            assert await take(shared, want) is not None
+
+    run(test())
+
+
 def test_at_the_end(valkey: Valkey) -> None:
     """Who waits when the counters are let go of is told that they cannot tell, and so is who comes later."""
 

@@ -175,7 +175,8 @@ class SharedCounters:
                 await self._wanted.wait()
                 self._wanted.clear()
                 asked, self._asked = self._asked, []
-                await self._answer(asked)
+                if asked:  # else they were told that Valkey was away
+                    await self._answer(asked)
             await self._probe()
             if not self.up:
                 await asyncio.sleep(AGAIN_SECONDS)
@@ -185,6 +186,7 @@ class SharedCounters:
             # The one that came first has waited longest, for those before it.
             async with asyncio.timeout_at(asked[0].at + PATIENCE):
                 answers = await self._twice([each.command for each in asked])
+            counted = [_taken(answer) for each, answer in zip(asked, answers, strict=True) if each.told is not None]
         except self._faults as fault:
             await self._away(fault)
             for each in asked:
@@ -192,9 +194,9 @@ class SharedCounters:
                     each.told(None)
             self._give_up()
             return
-        for each, answer in zip(asked, answers, strict=True):
-            if each.told is not None:
-                each.told(_taken(answer))
+        waiting = (each.told for each in asked if each.told is not None)
+        for told, taken in zip(waiting, counted, strict=True):
+            told(taken)
 
     async def _twice(self, commands: list[_Command]) -> list[Any]:
         """Once more over a new connection if the one that was kept proves to be closed."""
@@ -267,7 +269,7 @@ def connection_to(url: str) -> Connection:
 
 
 def _faults() -> tuple[type[Exception], ...]:
-    """What is raised where Valkey cannot be asked, time-outs included."""
+    """What is raised where Valkey cannot be asked, or answers something else; time-outs included."""
     from redis.exceptions import RedisError  # late: an extra
 
-    return (OSError, RedisError)
+    return (OSError, RedisError, ValueError)
