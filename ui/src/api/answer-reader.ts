@@ -40,7 +40,7 @@ export interface Answer {
   reading: Reading;
   /** What came, as it came; kept only where it is asked for. */
   raw: string;
-  /** Milliseconds from the press of the button. */
+  /** Milliseconds from the press of the button; the first token is known of streams. */
   firstMs: number | null;
   totalMs: number | null;
   /** A refusal, or a connection that broke. An error inside a stream stands in the reading. */

@@ -31,7 +31,6 @@ export async function ask(endpoint: string, body: Body, { signal, keepRaw, onPro
     } else {
       const text = await response.text();
       if (keepRaw) answer.raw = text;
-      answer.firstMs = performance.now() - began;
       read(answer.reading, JSON.parse(text));
     }
   } catch (thrown) {

@@ -1,4 +1,6 @@
 /** The query dialog: one call from the browser, or as a program. */
+import { plural } from "../index";
+
 export const query = {
   title: (endpoint: string) => `Query ${endpoint}`,
   label: "How to call",
@@ -38,7 +40,7 @@ export const query = {
   stopped: "Stopped",
   reasoning: "Reasoning",
   toolCalls: "Tool calls",
-  vectors: (count: number, length: number) => `${count} × ${length} numbers`,
+  vectors: (count: number, length: number) => `${plural(count, "vector", "vectors")} of ${length.toLocaleString("en")} numbers`,
   cutOff: "The connection ended before the answer did.",
   inStream: "The answer broke off with an error",
   tail: "The end of it; all of it is here when the answer is complete.",

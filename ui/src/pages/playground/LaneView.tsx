@@ -50,7 +50,7 @@ export function LaneView({ lane, number, endpoints, running, onRemove, onDetails
               </Button>
             </div>
           )}
-          {!last && (
+          {!last && here && taskOf(here) === "llm/v1/chat" && (
             <div className="playground-start">
               <p>{t.start}</p>
               {t.suggestions.map((text) => (

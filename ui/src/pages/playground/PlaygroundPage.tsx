@@ -84,7 +84,7 @@ function Talk({ endpoints }: { endpoints: readonly EndpointChoice[] }) {
                 />
               ))}
             </div>
-            <Composer running={busy} disabled={!first} text={text} onText={setText} />
+            <Composer running={busy} disabled={!first || current.lanes.every((lane) => !chats(endpoints).some((each) => each.name === lane.endpoint))} text={text} onText={setText} />
           </div>
           {aside && (
             <aside className="playground-settings card" aria-label={t.settings} tabIndex={0}>
