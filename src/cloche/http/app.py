@@ -53,10 +53,6 @@ class App:
         catch_all.methods = None  # any
         self._router: ASGIApp = Router([*routes, catch_all], redirect_slashes=False)
 
-    def close(self) -> None:
-        """Let the threads go."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":

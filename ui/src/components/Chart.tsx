@@ -147,7 +147,7 @@ function optionsOf(library: typeof uPlot, { times: moments, series, stacked }: C
         return {
           label: each.label,
           stroke: color,
-          width: 1.5,
+          width: stacked ? 0 : 1.5,
           fill: each.fill || each.bars ? `color-mix(in srgb, ${color} ${stacked ? 100 : each.bars ? 70 : 16}%, transparent)` : undefined,
           paths: each.bars && library.paths.bars ? library.paths.bars({ size: [0.7, 48] }) : undefined,
           points: { size: 5, show: false, filter: (chart: uPlot, at: number) => alone(chart.data[at] ?? []) },

@@ -57,7 +57,7 @@ function Moment({ name, label }: { name: "from" | "to"; label: string }) {
   const id = useId();
   const query = useQueryState();
   return (
-    <div className="field">
+    <div className="field" style={{ minWidth: "12.5rem" }}>
       <label className="field-label" htmlFor={id}>
         {label}
       </label>

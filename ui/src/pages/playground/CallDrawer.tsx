@@ -96,9 +96,20 @@ export function UpstreamView({ request }: { request: UpstreamRequest }) {
           </code>
         </dd>
       </dl>
-      <CodeBlock code={Object.entries(request.headers).map(([name, value]) => `${name}: ${value}`).join("\n") || "–"} label={t.headers} wrap />
-      <CodeBlock code={body} label={t.body} wrap />
+      <Labelled label={t.headers} code={Object.entries(request.headers).map(([name, value]) => `${name}: ${value}`).join("\n") || "–"} />
+      <Labelled label={t.body} code={body} />
       {request.translation && <Translation header={request.translation} />}
+    </div>
+  );
+}
+
+function Labelled({ label, code }: { label: string; code: string }) {
+  return (
+    <div className="stack tight">
+      <span className="field-label" aria-hidden="true">
+        {label}
+      </span>
+      <CodeBlock code={code} label={label} wrap />
     </div>
   );
 }
@@ -108,8 +119,8 @@ function Whole({ turn }: { turn: AssistantTurn }) {
   const { headers, status, reading } = turn.answer;
   return (
     <div className="stack">
-      <CodeBlock code={[`status: ${status}`, ...headers.map(([name, value]) => `${name}: ${value}`)].join("\n")} label={t.headers} wrap />
-      <CodeBlock code={JSON.stringify(reading, null, 2)} label={t.whole} wrap />
+      <Labelled label={t.headers} code={[`status: ${status}`, ...headers.map(([name, value]) => `${name}: ${value}`)].join("\n")} />
+      <Labelled label={t.whole} code={JSON.stringify(reading, null, 2)} />
     </div>
   );
 }

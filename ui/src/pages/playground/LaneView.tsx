@@ -110,6 +110,7 @@ function useEnd(key: number) {
   const box = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const stuck = useRef(true);
+  const before = useRef(0);
   const [away, setAway] = useState(false);
   const toEnd = () => {
     stuck.current = true;
@@ -129,7 +130,10 @@ function useEnd(key: number) {
   const onScroll = () => {
     const outer = box.current;
     if (!outer) return;
-    stuck.current = outer.scrollHeight - outer.scrollTop - outer.clientHeight < 48;
+    // The end may have moved on since this was told, so being away from it says nothing: going up does.
+    if (outer.scrollHeight - outer.scrollTop - outer.clientHeight < 48) stuck.current = true;
+    else if (outer.scrollTop < before.current) stuck.current = false;
+    before.current = outer.scrollTop;
     setAway(!stuck.current);
   };
   return { box, content, away, toEnd, onScroll };
