@@ -7,7 +7,12 @@ import { codeOf, GrowingBlocks, htmlOf } from "./markdown";
 const Block = memo(function Block({ text }: { text: string }) {
   const t = useT("components");
   const fenced = codeOf(text);
-  if (fenced) return <CodeBlock code={fenced.code} label={fenced.language || t.code} />;
+  if (fenced)
+    return (
+      <div className="block">
+        <CodeBlock code={fenced.code} label={fenced.language || t.code} />
+      </div>
+    );
   return <div className="block" dangerouslySetInnerHTML={{ __html: htmlOf(text) }} />;
 });
 
