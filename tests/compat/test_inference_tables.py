@@ -73,6 +73,21 @@ def test_what_clients_were_told_is_in_the_table(provider: Provider, tmp_path: Pa
     assert waiting(server) == 0
 
 
+def test_while_the_home_takes_nothing_rows_wait(provider: Provider, tmp_path: Path) -> None:
+    """As on a full disk: what ended meanwhile is in the table once there is room, and nothing is left of the tries."""
+    server = start(provider, tmp_path)
+    schema = server.home / "payload-spool" / "main" / "logs"
+    schema.mkdir(parents=True, exist_ok=True)
+    (schema / "live_payload").write_bytes(b"in the way")
+    for name in range(10):
+        assert server.ask(ECHO, client_request_id=str(name)).status == 200
+    wait_until(lambda: any("wait in memory" in str(entry.get("message")) for entry in server.log()), "the log")
+    (schema / "live_payload").unlink()
+    wait_until(lambda: server.request("GET", "/api/2.0/health").json()["payload_rows_waiting"] == 0, "the spool")
+    server.stop()
+    assert sorted(each["client_request_id"] for each in rows(server)) == sorted(map(str, range(10)))
+
+
 def test_a_server_that_is_killed_loses_nothing_older_than_the_bound(provider: Provider, tmp_path: Path) -> None:
     """Calls that ended longer ago than the bound are in the table after the next start, each once."""
     server = start(provider, tmp_path)

@@ -64,12 +64,16 @@ def workers(server: Live) -> list[int]:
 
 def test_an_outage_loses_no_row(server: Live, postgres: Postgres, database: str) -> None:
     """Rows of calls that are made while the database is away come home when it is back, also those of a worker that
-    was killed meanwhile, and each once."""
+    was killed meanwhile, and each once; while the home takes none either, as on a full disk, they wait in memory."""
     ask(server, range(10))
     wait_until(lambda: len(counted(database)) == 10, "the first rows")
-    postgres.stop()
-    ask(server, range(10, 40))
     spool = server.home / "usage-spool"
+    spool.write_bytes(b"in the way")
+    postgres.stop()
+    ask(server, range(10, 25))
+    wait_until(lambda: any("waits in memory" in str(entry.get("message")) for entry in server.log()), "the log")
+    spool.unlink()
+    ask(server, range(25, 40))
     wait_until(lambda: _kept(spool) == 30, "the rows in the home")
     os.kill(workers(server)[0], signal.SIGKILL)
     wait_until(lambda: len(workers(server)) == 3, "another worker")

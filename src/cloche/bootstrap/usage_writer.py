@@ -2,8 +2,8 @@
 
 Every half second what has ended is written, up to 500 rows in a transaction; a process that is killed takes what ended
 since with it.  Where the database fails, rows go to a spool in the home, which any process of this host brings home
-later: so memory stays small, and an outage loses nothing unless the disk is full.  Costs a call about 10 µs of this
-thread.  Must not know what is counted.
+later: so memory stays small.  Where the disk is full, too, they wait in memory, as many as the ledger takes.  Costs a
+call about 10 µs of this thread.  Must not know what is counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from cloche.control.usage import Usages
 from cloche.domain.errors import Problem
 from cloche.domain.usage import CallUsage
-from cloche.gateway.tracking import Ledger
+from cloche.gateway.tracking import MAX_WAITING, Ledger
 from cloche.store.errors import StoreUnreachable
 from cloche.store.usage_spool import UsageSpool
 
@@ -46,6 +46,8 @@ class UsageWriter:
         self._away_until = 0.0
         self._is_away = False
         self._told_entities = False
+        self._waits = False
+        self._told_lost = 0
         self._lost = 0
 
     @property
@@ -85,9 +87,19 @@ class UsageWriter:
 
     def _write_ended(self) -> None:
         while taken := self._ledger.take(BATCH):
-            self._write(taken)
+            why = self._write(taken)
+            if why and self._stopping.is_set():
+                self._lose(len(taken), why)
+            elif why:
+                self._ledger.give_back(taken)
+                self._wait(why)
+                return
+            elif self._waits:
+                self._waits = False
+                log.warning("usage waits in memory no longer: there is room for it")
 
-    def _write(self, rows: Sequence[CallUsage]) -> None:
+    def _write(self, rows: Sequence[CallUsage]) -> str:
+        """Why they could be kept nowhere; "" if they are."""
         if self._tries():
             try:
                 self._add(rows)
@@ -95,14 +107,11 @@ class UsageWriter:
                 self._away(problem)
             else:
                 self._back()
-                return
+                return ""
         try:
-            if self._spool.keep(rows, time.time_ns()):
-                return
-            why = "the spool is full"
+            return "" if self._spool.keep(rows, time.time_ns()) else "the spool is full"
         except OSError as error:
-            why = f"the spool cannot be written: {error.strerror}"
-        self._lose(len(rows), why)
+            return f"the spool cannot be written: {error.strerror}"
 
     def _add(self, rows: Sequence[CallUsage]) -> None:
         """Write rows; those that the database cannot keep are lost alone.  Raises StoreUnreachable."""
@@ -145,6 +154,15 @@ class UsageWriter:
         if self._is_away:
             self._is_away = False
             log.warning("usage is written to the database again")
+
+    def _wait(self, why: str) -> None:
+        """Rows stay in memory, as many as the ledger has room for."""
+        if not self._waits:
+            self._waits = True
+            log.error("usage waits in memory: %s; what more than %d calls have is lost", why, MAX_WAITING)
+        if self._ledger.lost > self._told_lost:
+            self._told_lost = self._ledger.lost
+            log.error("rows of usage are lost: too many wait in memory (%d so far)", self.lost)
 
     def _lose(self, rows: int, why: str) -> None:
         self._lost += rows

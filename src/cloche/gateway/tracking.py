@@ -154,6 +154,10 @@ class Ledger:
         """The oldest rows, at most so many."""
         return [self._ended.popleft() for _ in islice(range(len(self._ended)), most)]
 
+    def give_back(self, rows: list[CallUsage]) -> None:
+        """They could be kept nowhere yet: they are the oldest again."""
+        self._ended.extendleft(reversed(rows))
+
 
 def row(call: Call, tracked: Tracked, workspace_id: str) -> CallUsage:
     """The row of a call that has ended."""

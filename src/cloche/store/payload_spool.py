@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from cloche.domain.payload import PayloadRow, TableName, is_name
+from cloche.store.whole_file import write_whole
 
 MAX_FILES = 100_000
 """Files of a table that may wait: at two a second of one worker, half a day."""
@@ -146,13 +147,8 @@ class PayloadSpool:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    draft = path.with_suffix(".part")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    """Whole or not at all, also after a power cut."""
+    write_whole(path, data)
     _sync_folder(path.parent)
 
 

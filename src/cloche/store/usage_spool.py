@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from cloche.domain.usage import CallUsage
+from cloche.store.whole_file import write_whole
 
 MAX_FILES = 100_000
 """Batches that may wait: at one a second, a day of outage."""
@@ -35,12 +36,7 @@ class UsageSpool:
             return False
         self._count += 1
         path = self._folder / f"{now_ns:020d}-{os.getpid()}-{self._count}{_SUFFIX}"
-        draft = path.with_suffix(".part")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(rows))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        write_whole(path, msgspec.json.encode(rows))
         return True
 
     def batches(self) -> Iterator[tuple[Path, list[CallUsage]]]:
