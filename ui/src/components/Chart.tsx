@@ -139,7 +139,7 @@ function optionsOf(library: typeof uPlot, { times: moments, series, stacked }: C
       { ...axis, values: (_, ticks, __, ___, gap) => ticks.map((tick) => (gap >= 86_400 ? days : times).format(tick * 1000)) },
       { ...axis, size: 56, values: (_, ticks) => ticks.map(value) },
     ],
-    scales: { ...(series.some((each) => each.bars) ? { x: { range: roomForBars(moments) } } : {}), y: { range: (_, low, high) => [Math.min(0, low ?? 0), high ? high * 1.08 : 1] } },
+    scales: { x: { range: fromTo(moments, series.some((each) => each.bars)) }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), high ? high * 1.08 : 1] } },
     series: [
       { value: (_, tick) => (tick === null ? "–" : `${days.format(tick * 1000)} ${times.format(tick * 1000)}`), label: timeWord },
       ...series.map((each, index) => {
@@ -150,7 +150,7 @@ function optionsOf(library: typeof uPlot, { times: moments, series, stacked }: C
           width: stacked ? 0 : 1.5,
           fill: each.fill || each.bars ? `color-mix(in srgb, ${color} ${stacked ? 100 : each.bars ? 70 : 16}%, transparent)` : undefined,
           paths: each.bars && library.paths.bars ? library.paths.bars({ size: [0.7, 48] }) : undefined,
-          points: { size: 5, show: false, filter: (chart: uPlot, at: number) => alone(chart.data[at] ?? []) },
+          points: { size: 5, show: false, filter: (chart: uPlot, at: number) => (each.bars ? [] : alone(chart.data[at] ?? [])) },
           // Of a stack, what is its own.
           value: (_: uPlot, raw: number | null, __: number, at: number | null) => shown(stacked && at !== null ? (each.values[at] ?? null) : stacked ? null : raw, value),
         };
@@ -165,11 +165,15 @@ function alone(values: uPlot.AlignedData[number] | (number | null | undefined)[]
   return Array.from(values, (_, index) => index).filter((index) => has(index) && !has(index - 1) && !has(index + 1));
 }
 
-/** Half a bar more at each side, so that the first and the last are whole. */
-function roomForBars(times: readonly number[]): (_: uPlot, low: number, high: number) => [number, number] {
-  const step = ((times[1] ?? 0) - (times[0] ?? 0)) / 1000;
-  const half = step > 0 ? step / 2 : 1800;
-  return (_, low, high) => [low - half, high + half];
+/**
+ * From when to when, in seconds: bars need room for their halves, and a single moment a day around it. uPlot's own idea of
+ * a single moment is years long.
+ */
+function fromTo(times: readonly number[], bars: boolean): () => [number, number] {
+  const [first = 0, last = 0] = [times[0], times.at(-1)].map((time) => (time ?? 0) / 1000);
+  const step = times.length > 1 ? (last - first) / (times.length - 1) : 86_400;
+  const room = bars || times.length < 2 ? step / 2 : 0;
+  return () => [first - room, last + room];
 }
 
 const shown = (value: number | null | undefined, format: (value: number) => string): string => (typeof value === "number" ? format(value) : "–");
