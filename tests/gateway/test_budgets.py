@@ -232,7 +232,7 @@ def test_what_a_guard_keeps_from_the_client_is_paid(tmp_path: Path) -> None:
         till.last.head()
         till.last.receiver.on_data(stream(delta(content=f"write to {EMAIL} now, "), done=False))
         assert (client.status, client.begun, till.last.cancelled) == (400, 0, 1)
-        assert till.spent(one) == (1 + 7, 0)
+        assert till.spent(one) == (7, 0), "as the usage table has it"
         (row,) = till.ledger.take(2)
         assert (row.estimated, row.input_token_count, row.output_token_count) == (True, 0, 7)
 

@@ -133,13 +133,15 @@ def test_a_stream(world: World) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_several_choices_are_several_calls(world: World, stream: bool) -> None:
-    """A provider without `n` is asked once for each choice; the prompt is counted once."""
+    """A provider without `n` is asked once for each choice; the client is told the prompt once, and it is paid
+    for each call."""
     _, client = world.ask(n=2, stream=stream)
     for word in ("one", "two"):
         finish(world.last, word, "end 3")
     assert len(world.calls) == 2
     usage: Any = client.events[-2]["usage"] if stream else client.json["usage"]
     assert (usage["prompt_tokens"], usage["completion_tokens"]) == (7, 6)
+    assert (world.records[-1].input_tokens, world.records[-1].output_tokens) == (14, 6)
     assert b"emulated=n" in client.headers
     if not stream:
         texts = {each["index"]: each["message"]["content"] for each in client.json["choices"]}

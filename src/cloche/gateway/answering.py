@@ -1,7 +1,7 @@
 """What becomes of canonical chunks: events of the client's stream, or a whole answer at the end.
 
-One answer may be made by several calls to a model, one for each choice: prompt tokens are counted once, completion
-tokens are added up.  Must not know where chunks come from.
+One answer may be made by several calls to a model, one for each choice.  The client is told the prompt's tokens once,
+as OpenAI does; each of the calls is paid with its prompt.  Must not know where chunks come from.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cloche.wire.openai import Identity
 class Answering:
     """The answer to one call, while it is made."""
 
-    __slots__ = ("_assembly", "_begun", "_call", "_identity", "_separate_usage", "_wire", "usage")
+    __slots__ = ("_assembly", "_begun", "_call", "_identity", "_separate_usage", "_wire", "paid", "usage")
 
     def __init__(self, call: Call, request: ChatRequest, identity: Identity) -> None:
         self._call = call
@@ -31,6 +31,7 @@ class Answering:
         self._separate_usage = options is not None and options.include_usage
         self._begun: set[int] = set()
         self.usage: Usage | None = None
+        self.paid: Usage | None = None
 
     def take(self, chunks: list[Chunk]) -> None:
         """Chunks in order, none of them the last of its call.  A choice's first one says who speaks."""
@@ -63,7 +64,7 @@ class Answering:
         if self._separate_usage and self.usage is not None:
             payloads.append(self._wire.write_usage(self.usage, self._identity))
         self._call.send(sse.encode_all([*payloads, sse.DONE]))
-        self._call.finish(self.usage)
+        self._call.finish(self.paid)
 
     def answer(self, choices: list[Choice]) -> None:
         """All choices, whole."""
@@ -78,17 +79,26 @@ class Answering:
 
     def _answer(self, response: ChatResponse) -> None:
         response.usage = self.usage
-        self._call.answer(self._wire.write_answer(response, self._identity), self.usage)
+        self._call.answer(self._wire.write_answer(response, self._identity), self.paid)
 
     def count(self, usage: Usage | None) -> None:
         """Add the usage of one call to the model."""
-        if usage is None or self.usage is None:
-            self.usage = usage or self.usage
+        if usage is None:
             return
+        if self.usage is None or self.paid is None:
+            self.usage = self.paid = usage
+            return
+        paid = self.paid
         self.usage = msgspec.structs.replace(
             self.usage,
-            completion_tokens=self.usage.completion_tokens + usage.completion_tokens,
-            reasoning_tokens=_sum(self.usage.reasoning_tokens, usage.reasoning_tokens),
+            completion_tokens=paid.completion_tokens + usage.completion_tokens,
+            reasoning_tokens=_sum(paid.reasoning_tokens, usage.reasoning_tokens),
+        )
+        self.paid = msgspec.structs.replace(
+            self.usage,
+            prompt_tokens=paid.prompt_tokens + usage.prompt_tokens,
+            cached_tokens=_sum(paid.cached_tokens, usage.cached_tokens),
+            cache_write_tokens=_sum(paid.cache_write_tokens, usage.cache_write_tokens),
         )
 
 

@@ -22,7 +22,7 @@ from cloche.gateway.asking import Request
 from cloche.gateway.budget_counters import BudgetCounters, Charge
 from cloche.gateway.call import Call
 from cloche.gateway.counters import UNLIMITED, Key, key_of
-from cloche.gateway.reservation import Meter, estimate, used
+from cloche.gateway.reservation import Meter, asked, estimate, used
 from cloche.snapshot import CompiledEndpoint, Target
 
 _FITTING_KEPT = 50_000
@@ -184,7 +184,7 @@ class Spending:
         """The call has ended: keep what it cost, and give the rest back."""
         cost = _cost(call.target, used(call, self._expected, self.meter))
         if call.hedge is not None:
-            cost += _cost(call.hedge, Usage(self._expected[0], 0))
+            cost += _cost(call.hedge, Usage(asked(call, self._expected[0]), 0))
         self.meter = None  # it holds the reply, which holds the call
         self._budgets.settled(self._fits, self._charges, cost)
 

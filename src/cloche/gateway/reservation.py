@@ -95,12 +95,17 @@ def used(call: Call, expected: tuple[int, int], meter: Meter | None) -> Usage:
         return call.usage
     if call.target is None or (call.outcome == "error" and not call.streaming and call.withheld is None):
         return Usage(0, 0)
-    prompt, answer = expected
+    prompt, answer = asked(call, expected[0]), expected[1]
     if call.tracked is not None:
         sent = estimated_tokens(call.tracked.output_characters())
     else:
         sent = 0 if meter is None else meter.tokens()
     return Usage(prompt, min(sent + estimated_tokens(call.withheld or 0), answer))
+
+
+def asked(call: Call, expected: int) -> int:
+    """Tokens of the prompt by the estimate: that of the usage tables where the call is in them, so that both agree."""
+    return expected if call.tracked is None else estimated_tokens(call.tracked.input_characters)
 
 
 class Meter:

@@ -37,6 +37,6 @@ class Run(Ride):
 
     def fail(self, problem: Problem) -> None:
         """One exchange has failed, and with it the call."""
-        self._call.usage = self._answering.usage
+        self._call.usage = self._answering.paid
         self._call.fail(problem)
         self.cancel()
