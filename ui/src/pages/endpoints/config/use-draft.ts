@@ -2,40 +2,62 @@
  * Something that is edited as a form and as JSON at once. The value is the truth; the text is kept while it is typed, and
  * becomes the value as soon as it can be read.
  */
-import { useState } from "react";
+import { useEffect, useState } from "react";
+import { session } from "~/api/session";
 
 export interface Draft<T> {
   value: T;
   text: string;
   /** Null: the text is JSON. */
   broken: string | null;
+  /** Whether it is no longer what it was at first. */
+  changed: boolean;
   setValue(value: T): void;
   setText(text: string): void;
 }
 
-export function useDraft<T>(first: T): Draft<T> {
-  const [value, setValue] = useState(first);
-  const [text, setText] = useState(() => JSON.stringify(first, null, 2));
-  const [broken, setBroken] = useState<string | null>(null);
+/** Drafts that outlive the part of the page that shows them, by name, each with what it began from. Nothing secret. */
+const kept = new Map<string, { from: string; text: string }>();
+session.subscribe(() => kept.clear());
+
+/** `name`: keep what is typed while other parts of the page are looked at. */
+export function useDraft<T>(first: T, name?: string): Draft<T> {
+  const from = JSON.stringify(first, null, 2);
+  const [draft, setDraft] = useState(() => {
+    const before = name === undefined ? undefined : kept.get(name);
+    return read(before?.from === from ? before.text : from, first);
+  });
+  const changed = draft.broken !== null || JSON.stringify(draft.value, null, 2) !== from;
+  useEffect(() => {
+    if (name === undefined) return;
+    if (changed) kept.set(name, { from, text: draft.text });
+    else kept.delete(name);
+  }, [name, changed, from, draft.text]);
+  useWarning(changed);
   return {
-    value,
-    text,
-    broken,
-    setValue(next) {
-      setValue(next);
-      setText(JSON.stringify(next, null, 2));
-      setBroken(null);
-    },
-    setText(next) {
-      setText(next);
-      try {
-        const read: unknown = JSON.parse(next);
-        if (typeof read !== "object" || read === null || Array.isArray(read)) throw new SyntaxError("{…}");
-        setValue(read as T);
-        setBroken(null);
-      } catch (thrown) {
-        setBroken(thrown instanceof Error ? thrown.message : String(thrown));
-      }
-    },
+    ...draft,
+    changed,
+    setValue: (value) => setDraft({ value, text: JSON.stringify(value, null, 2), broken: null }),
+    setText: (text) => setDraft((before) => read(text, before.value)),
   };
+}
+
+function read<T>(text: string, otherwise: T): { value: T; text: string; broken: string | null } {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null || Array.isArray(value)) throw new SyntaxError("{…}");
+    return { value: value as T, text, broken: null };
+  } catch (thrown) {
+    return { value: otherwise, text, broken: thrown instanceof Error ? thrown.message : String(thrown) };
+  }
+}
+
+/** The browser asks before it leaves the page with what was not saved. */
+function useWarning(changed: boolean): void {
+  useEffect(() => {
+    if (!changed) return;
+    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
+    window.addEventListener("beforeunload", warn);
+    return () => window.removeEventListener("beforeunload", warn);
+  }, [changed]);
 }

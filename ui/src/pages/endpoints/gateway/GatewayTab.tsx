@@ -37,13 +37,12 @@ export default function GatewayTab({ endpoint }: { endpoint: Endpoint }) {
   const query = useQueryState();
   const queries = useQueryClient();
   const saved = endpoint.ai_gateway ?? {};
-  const draft = useDraft<AiGateway>(saved);
+  const draft = useDraft<AiGateway>(saved, `gateway:${endpoint.name}`);
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const mode = query.get("as") === "json" ? "json" : "form";
   const disabled = endpoint.permission_level !== "CAN_MANAGE";
   const faults = error instanceof ApiError ? error.faults.map((fault) => ({ ...fault, field: fault.field.replace(/^ai_gateway\./, "") })) : [];
-  const changed = JSON.stringify(draft.value) !== JSON.stringify(saved) || draft.broken !== null;
   const save = async () => {
     setBusy(true);
     setError(null);
@@ -82,7 +81,7 @@ export default function GatewayTab({ endpoint }: { endpoint: Endpoint }) {
         </div>
       )}
       {error !== null && <ErrorNote error={error} />}
-      {changed && !disabled && (
+      {draft.changed && !disabled && (
         <div className="endpoints-foot">
           <span className="grow">{t.unsaved}</span>
           <Button onPress={() => (draft.setValue(saved), setError(null))}>{t.discard}</Button>
