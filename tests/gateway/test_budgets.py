@@ -180,6 +180,22 @@ def test_what_cannot_be_counted_is_not_let_through(tmp_path: Path) -> None:
     run(main)
 
 
+def test_what_may_cost_more_than_there_is_fails_nobody(tmp_path: Path) -> None:
+    """Calls that ask for more than can be counted are let through where a budget only tells, many at once too."""
+
+    async def main() -> None:
+        one = budget(10, action="alert")
+        till = Till(tmp_path, one)
+        for _ in range(20):
+            _, client = till.ask(max_tokens=2**31 - 1, n=128)
+            assert client.status == 0
+        while till.calls:
+            till.calls.pop().answer(ANSWER)
+        assert till.spent(one) == (5 * 20, 0)
+
+    run(main)
+
+
 def test_thresholds_are_told_once(tmp_path: Path) -> None:
     """At 80 per cent, and when the first call is refused, once each in a period; a budget that alerts refuses none."""
 

@@ -28,6 +28,9 @@ from cloche.snapshot import CompiledEndpoint, Target
 _FITTING_KEPT = 50_000
 """Callers of endpoints whose budgets are remembered; beyond that all are found anew."""
 
+_MOST = 10**15 + 1
+"""Nano-dollars that a call holds at most: more than any limit is, so that sums of them stay within 64 bits."""
+
 _WHOLE = 100
 """Per cent."""
 
@@ -76,6 +79,7 @@ class Budgets:
         if compiled.rules is not None and compiled.rules.hedging_config is not None:
             # Of the one that is stopped, the prompt is paid.
             amount += max((price.most(expected[0], 0) for price in fitting.prices), default=0)
+        amount = min(amount, _MOST)
         charges = []
         for budget, _, period, key in fitting.fits:
             refuses = budget.action == "refuse"
