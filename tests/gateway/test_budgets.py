@@ -13,17 +13,8 @@ from typing import Any
 from msgspec import structs
 
 from cloche.domain.access import Principal
-from cloche.domain.ai_gateway import (
-    AiGateway,
-    Concurrency,
-    GuardrailParameters,
-    Guardrails,
-    Hedging,
-    Retries,
-    UsageTracking,
-)
+from cloche.domain.ai_gateway import AiGateway, Hedging
 from cloche.domain.budget import Budget
-from cloche.domain.errors import ProviderTimeout
 from cloche.domain.money import Price, Rates
 from cloche.gateway.admission import Admission
 from cloche.gateway.budget_counters import KEPT_SECONDS, BudgetCounters, Charge
@@ -36,7 +27,6 @@ from cloche.guardrails.guard import guards_of
 
 from .scripted import ANN, TOKEN_KEY, Client, World
 from .test_attempts import EVENT, refuse, run, turn
-from .test_guarding import BLOCK, EMAIL, delta, stream
 
 DOLLAR = 10**9
 PRICE = Price(Rates(DOLLAR * 10**6, DOLLAR * 10**6))
@@ -233,62 +223,6 @@ def test_both_sides_of_a_hedge_are_paid(tmp_path: Path) -> None:
         assert len(till.calls) == 2
         till.last.answer(ANSWER)
         assert till.spent(one) == (5 + 1, 0)
-
-    run(main)
-
-
-def test_what_a_guard_keeps_from_the_client_is_paid(tmp_path: Path) -> None:
-    """Of a stream that is blocked before anything of it was sent, the prompt and what came, by the estimate."""
-
-    async def main() -> None:
-        one = budget(1000)
-        rules = AiGateway(guardrails=Guardrails(output=BLOCK), usage_tracking_config=UsageTracking(True))
-        till = Till(tmp_path, one, rules=rules)
-        _, client = till.ask(max_tokens=100, stream=True)
-        till.last.head()
-        till.last.receiver.on_data(stream(delta(content=f"write to {EMAIL} now, "), done=False))
-        assert (client.status, client.begun, till.last.cancelled) == (400, 0, 1)
-        assert till.spent(one) == (7, 0), "as the usage table has it"
-        (row,) = till.ledger.take(2)
-        assert (row.estimated, row.input_token_count, row.output_token_count) == (True, 0, 7)
-
-    run(main)
-
-
-def test_a_stream_that_breaks_while_it_is_kept_is_paid(tmp_path: Path) -> None:
-    """Nothing of it was sent because it was to be looked at as a whole; the provider has worked all the same."""
-
-    async def main() -> None:
-        one, kept = budget(1000), GuardrailParameters(valid_topics=["tax law"])
-        till = Till(tmp_path, one, rules=AiGateway(guardrails=Guardrails(output=kept)))
-        for leaves in (False, True):
-            call, client = till.ask(max_tokens=100, stream=True)
-            till.last.head()
-            till.last.receiver.on_data(stream(delta(content="that is what the tax law says"), done=False))
-            if leaves:
-                call.hang_up()
-            else:
-                till.last.receiver.on_failure(ProviderTimeout("the provider fell silent"))
-                assert client.status == 504
-        assert till.spent(one) == (2 * (1 + 7), 0)
-
-    run(main)
-
-
-def test_who_leaves_while_nobody_is_asked_pays_nothing(tmp_path: Path) -> None:
-    """In the line in front of an entity, and between two attempts."""
-
-    async def main() -> None:
-        one = budget(1000)
-        rules = AiGateway(concurrency_config=Concurrency(1, 5, 30.0), retry_config=Retries(1, 30.0))
-        till = Till(tmp_path, one, rules=rules)
-        first, _ = till.ask(entity="first", max_tokens=9)
-        waiting, _ = till.ask(entity="first", max_tokens=9)
-        waiting.hang_up()
-        assert till.spent(one) == (0, 10)
-        refuse(till.last, 500)
-        first.hang_up()
-        assert till.spent(one) == (0, 0)
 
     run(main)
 
