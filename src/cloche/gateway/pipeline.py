@@ -204,6 +204,8 @@ class Gateway:
 
     def _end(self, call: Call) -> None:
         self._live.discard(call)
+        if call.usage is not None and not call.usage.is_sound:
+            call.usage = None  # a provider's mistake is estimated like what it does not tell
         if call.reservation is not None:
             call.reservation.settle(call)
         if call.spending is not None:
