@@ -12,10 +12,10 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check check-ui ui browser fix bench docs prices lock clean
+.PHONY: help serve test check check-ui ui browser fix bench docs screenshots prices lock clean
 
 help: ## Say what each command does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.serve ## Install, fetch the default model, serve it; pass flags with ARGS='--port 8081'
 	@$(BIN)/cloche serve $(ARGS)
@@ -56,6 +56,9 @@ bench: $(VENV)/.dev ## Measure cloche against nginx and the peers that are insta
 
 docs: $(VENV)/.dev ## Make the generated pages of docs/ again
 	$(BIN)/python docs/generate.py
+
+screenshots: $(VENV)/.dev browser ## Take the pictures of the pages again (docs/images/pages); names with ARGS='endpoints usage'
+	$(BIN)/python docs/screenshots.py $(ARGS)
 
 prices: ## Take the newest prices of models from PyPI's genai-prices into the package
 	$(PYTHON) -m venv $(VENV)-prices
