@@ -128,7 +128,9 @@ def events(model: str, body: Event) -> Iterator[Event]:
         for delta in tool_deltas():
             yield chunk(model, {"tool_calls": [delta]})
     else:
-        said = {"echo": json.dumps(body, sort_keys=True), "parrot": question(body)}.get(model, "Glass bell.")
+        said = "Glass bell."
+        if model in ("echo", "parrot"):
+            said = json.dumps(body, sort_keys=True) if model == "echo" else question(body)
         for start in range(0, len(said), 6):
             yield chunk(model, {"content": said[start : start + 6]})
     if model == "breaking":

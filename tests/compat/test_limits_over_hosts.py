@@ -38,6 +38,10 @@ def database(postgres: Postgres) -> Iterator[str]:
     postgres.drop(url)
 
 
+ALONE = "each host counts alone"
+"""What a host logs when Valkey does not answer in time."""
+
+
 class Hosts:
     """Hosts with a home each, which share database, master key and Valkey; the first declares the endpoint."""
 
@@ -100,7 +104,7 @@ def test_as_many_as_the_limit_says(hosts: Hosts, valkey: Valkey) -> None:
     assert set(seen) == {0, 200, 429}
     # A call of the host that was killed may be counted and not answered: never one too many.
     assert CALLS - 8 <= seen.count(200) <= CALLS
-    assert told(hosts.other, "each host counts alone")
+    assert told(hosts.other, ALONE)
 
 
 def told(host: Live, words: str) -> list[str]:
@@ -110,7 +114,13 @@ def told(host: Live, words: str) -> list[str]:
 
 def test_exactly_as_many(hosts: Hosts) -> None:
     """Of many calls at once to both hosts exactly as many are let in as may be, and as few reach the provider."""
-    begin_of_a_minute(8)
-    with ThreadPoolExecutor(8) as pool:
-        seen = list(pool.map(hosts.ask, range(3 * CALLS)))
+    for _ in range(3):
+        begin_of_a_minute(8)
+        before = len(told(hosts.one, ALONE) + told(hosts.other, ALONE))
+        with ThreadPoolExecutor(8) as pool:
+            seen = list(pool.map(hosts.ask, range(3 * CALLS)))
+        # On a machine so busy that Valkey seems to be down, hosts count alone, as they are told to: then once more.
+        if len(told(hosts.one, ALONE) + told(hosts.other, ALONE)) == before:
+            break
+        time.sleep(60 - time.time() % 60)
     assert (seen.count(200), seen.count(429)) == (CALLS, 2 * CALLS)

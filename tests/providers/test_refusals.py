@@ -78,7 +78,7 @@ def test_the_operators_account_is_not_the_callers_fault(code: str, status: int) 
     [
         (None, 1),
         (b"7", 7),
-        (b"1.9", 1),
+        (b"1.9", 2),
         (b"0", 1),
         (b"0.2", 1),
         (b"-3", 1),
