@@ -94,17 +94,20 @@ def test_as_many_as_the_limit_says(hosts: Hosts, valkey: Valkey) -> None:
         assert hosts.ask(0) == hosts.ask(1) == 200
         valkey.start()
         wait_until(lambda: all(told(host, "answers again") for host in (hosts.one, hosts.other)), "Valkey")
+        alone = told(hosts.one, ALONE) + told(hosts.other, ALONE)
         # It has kept nothing, so the count begins anew, over both.
         running = pool.map(hosts.ask, range(3 * CALLS))
         time.sleep(0.1)
         hosts.one.process.kill()
         seen = list(running)
         seen += list(pool.map(hosts.ask, range(1, 2 * CALLS, 2)))
+    if told(hosts.one, ALONE) + told(hosts.other, ALONE) != alone:
+        pytest.skip("the machine is so busy that Valkey, which was there, did not answer in time")
     assert int(time.time()) // 60 == minute, "the machine is too slow for this test"
     assert set(seen) == {0, 200, 429}
     # A call of the host that was killed may be counted and not answered: never one too many.
     assert CALLS - 8 <= seen.count(200) <= CALLS
-    assert told(hosts.other, ALONE)
+    assert alone
 
 
 def told(host: Live, words: str) -> list[str]:
