@@ -1,1 +1,0 @@
-import{t as e}from"./useQuery-DchQDmN5.js";import{t}from"./client-DBm2gVVk.js";var n=`/api/2.0/preview/scim/v2/Me`;function r(){return e({queryKey:[`me`],queryFn:({signal:e})=>t.get(n,{},e),staleTime:6e4})}function i(){return r().data?.groups?.some(e=>e.display===`admins`)??!1}export{i as n,r,n as t};
