@@ -96,6 +96,22 @@ async def until(condition: Callable[[], object], seconds: float = 30) -> None:
             await asyncio.sleep(0.02)
 
 
+def test_who_asks_after_the_first_look_need_not_wait_for_the_next(
+    store: Store, models: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether all is settled is known from what was seen already, though nothing is looked at again for long."""
+    monkeypatch.setattr(deploy, "LOOK_SECONDS", 60.0)
+
+    async def main() -> None:
+        host = Host(store, models, tmp_path / "run")
+        async with host.deploying():
+            async with asyncio.timeout(10):
+                assert await host.deployer.settled([]) == []
+                assert await host.deployer.settled([]) == []
+
+    asyncio.run(main())
+
+
 def test_a_pending_version_takes_over_when_its_model_is_loaded(store: Store, models: Catalogue, tmp_path: Path) -> None:
     """A new endpoint is pending until its engine runs; callers are told to come back, and then it serves."""
 

@@ -57,6 +57,7 @@ class Deployer:
         self._name = secrets.token_hex(16)
         self._wake = asyncio.Event()
         self._looked = asyncio.Condition()
+        self._has_looked = False
         self._under_way: dict[object, asyncio.Task[None]] = {}
         self._defect: str | None = None
 
@@ -87,10 +88,12 @@ class Deployer:
         wanted = set(names)
         async with self._looked:
             while True:
+                # A look that is over tells nobody again, so what it found is judged before the next is waited for.
+                if self._has_looked:
+                    endpoints = [each for each in self._publisher.current().state.endpoints if each.name in wanted]
+                    if all(self._is_settled(endpoint) for endpoint in endpoints):
+                        return [told for endpoint in endpoints for told in self._obstacles(endpoint)]
                 await self._looked.wait()
-                endpoints = [each for each in self._publisher.current().state.endpoints if each.name in wanted]
-                if all(self._is_settled(endpoint) for endpoint in endpoints):
-                    return [told for endpoint in endpoints for told in self._obstacles(endpoint)]
 
     def _is_settled(self, endpoint: Endpoint) -> bool:
         known = (
@@ -119,6 +122,7 @@ class Deployer:
                 log.exception("endpoints cannot be looked after")
             self._defect = repr(error)
         async with self._looked:
+            self._has_looked = True
             self._looked.notify_all()
 
     def _act(self, endpoints: Iterable[Endpoint]) -> None:
