@@ -21,9 +21,9 @@ serve: $(VENV)/.serve ## Install, fetch the default model, serve it; pass flags 
 	@$(BIN)/cloche serve $(ARGS)
 
 test: check check-ui browser ## Install what tests need, check the code and run every test; pytest flags with ARGS='-k name'
-	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/ui $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/ui $(ARGS)
 	@# By themselves: Playwright keeps an event loop running in its process, which asyncio's tests do not bear.
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/ui $(ARGS) $(if $(ARGS),|| [ $$? = 5 ])
+	$(BIN)/python -m pytest -n 3 --dist loadfile tests/ui $(ARGS) $(if $(ARGS),|| [ $$? = 5 ])
 
 check: $(VENV)/.dev ## Format, lint, types and import layers, without the tests
 	$(BIN)/ruff format --check .
