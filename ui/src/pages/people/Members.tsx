@@ -10,11 +10,15 @@ import "./people.css";
 
 const OFFERED = 6;
 
+const pathOf = (id: string): string => `members[value eq "${id}"]`;
+
 export function Members({ group }: { group: Resource }) {
   const t = useT("people");
   const words = useT("components");
   const { patch } = usePeopleChanges("Groups");
-  const members = group.members ?? [];
+  const gone = patch.isPending ? patch.variables.operations.find((each) => each.op === "remove")?.path : undefined;
+  // Whoever is removed is gone at once, and back if the server refuses.
+  const members = (group.members ?? []).filter((member) => pathOf(member.value) !== gone);
   const change = (operations: Parameters<typeof patch.mutate>[0]["operations"]) => patch.mutate({ id: group.id, operations }, { onError: toast.error });
   return (
     <section className="stack" aria-label={t.members}>
@@ -29,7 +33,7 @@ export function Members({ group }: { group: Resource }) {
               icon="close"
               label={`${words.remove}: ${member.display ?? member.value}`}
               isDisabled={patch.isPending}
-              onPress={() => change([{ op: "remove", path: `members[value eq "${member.value}"]` }])}
+              onPress={() => change([{ op: "remove", path: pathOf(member.value) }])}
             />
           </li>
         ))}

@@ -79,17 +79,21 @@ function Switches({ kind, resource }: { kind: Kind; resource: Resource }) {
   const { patch } = usePeopleChanges(kind);
   const change = (path: string, value: unknown, op: "add" | "remove" | "replace" = "replace") =>
     patch.mutate({ id: resource.id, operations: [{ op, path, ...(value === undefined ? {} : { value }) }] }, { onError: toast.error, onSuccess: () => toast.ok(t.saved) });
-  const may = resource.entitlements?.some((each) => each.value === MAY_CREATE) ?? false;
+  // What was pressed is shown at once; a refusal shows the old state again, with its reason.
+  const asked = patch.isPending ? patch.variables.operations[0] : undefined;
+  const active = asked?.path === "active" ? asked.value === true : resource.active !== false;
+  const has = resource.entitlements?.some((each) => each.value === MAY_CREATE) ?? false;
+  const may = asked?.path.startsWith("entitlements") ? asked.op === "add" : has;
   const toggle = (on: boolean) =>
     on ? change("entitlements", [{ value: MAY_CREATE }], "add") : change(`entitlements[value eq "${MAY_CREATE}"]`, undefined, "remove");
   return (
     <div className="stack">
       <div className="stack tight">
-        <Switch label={t.active} on={resource.active !== false} onChange={(on) => change("active", on)} disabled={patch.isPending} />
+        <Switch label={t.active} on={active} onChange={(on) => change("active", on)} />
         <span className="field-help">{t.deactivateHelp}</span>
       </div>
       <div className="stack tight">
-        <Switch label={t.mayCreate} on={may} onChange={toggle} disabled={patch.isPending} />
+        <Switch label={t.mayCreate} on={may} onChange={toggle} />
         <span className="field-help">{t.mayCreateHelp}</span>
       </div>
     </div>
