@@ -7,36 +7,28 @@ come meanwhile shift nothing.  Must not know who may see what.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, not_, or_, select, tuple_
 
 from cloche.domain.usage import CallUsage
-from cloche.store.usage_tables import endpoint_usage
+from cloche.store.usage_tables import EPOCH, Among, among, endpoint_usage, failed, moment
 
-_EPOCH = datetime(1970, 1, 1)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-class CallFilter(msgspec.Struct, frozen=True):
-    """Which calls.  Times are Unix milliseconds; None: any.
+class CallFilter(Among, frozen=True):
+    """Which calls; None: any.
 
     `status`: `ok`, `error`, `cancelled`, a class such as `4xx`, or a number.  `text`: the id of the call, or the one
-    that its client gave it.  `before`: time and id of the call where the page before ended.  `managed`, `requester`: as
-    in UsageFilter.
+    that its client gave it.  `before`: time and id of the call where the page before ended.
     """
 
-    since_ms: int | None = None
-    until_ms: int | None = None
-    endpoint: str | None = None
     user: str | None = None
     status: str | None = None
     text: str | None = None
     before: tuple[int, str] | None = None
-    managed: tuple[str, ...] | None = None
-    requester: str = ""
     limit: int = 100
 
 
@@ -75,22 +67,12 @@ def _newest(chosen: Select[Any], limit: int) -> Select[Any]:
 
 
 def _call(row: Any) -> CallUsage:
-    return CallUsage(**dict(row) | {"request_time": (row["request_time"] - _EPOCH) // _MILLISECOND})
-
-
-def _moment(unix_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=unix_ms)
+    return CallUsage(**dict(row) | {"request_time": (row["request_time"] - EPOCH) // _MILLISECOND})
 
 
 def _wanted(wanted: CallFilter) -> list[ColumnElement[bool]]:
     columns = endpoint_usage.c
-    found: list[ColumnElement[bool]] = []
-    if wanted.since_ms is not None:
-        found.append(columns.request_time >= _moment(wanted.since_ms))
-    if wanted.until_ms is not None:
-        found.append(columns.request_time < _moment(wanted.until_ms))
-    if wanted.endpoint is not None:
-        found.append(columns.endpoint_name == wanted.endpoint)
+    found = among(wanted)
     if wanted.user is not None:
         found.append(columns.requester == wanted.user)
     if wanted.status is not None:
@@ -100,22 +82,19 @@ def _wanted(wanted: CallFilter) -> list[ColumnElement[bool]]:
     if wanted.before is not None:
         at, request_id = wanted.before
         place = tuple_(columns.request_time, columns.databricks_request_id)
-        found.append(place < tuple_(_moment(at), request_id))
-    if wanted.managed is not None:
-        found.append(or_(columns.endpoint_id.in_(wanted.managed), columns.requester == wanted.requester))
+        found.append(place < tuple_(moment(at), request_id))
     return found
 
 
 def _ended(status: str) -> ColumnElement[bool]:
     columns = endpoint_usage.c
     cancelled = columns.outcome == "cancelled"
-    failed = and_(or_(columns.status_code >= 400, columns.outcome == "error"), not_(cancelled))
     if status == "error":
-        return failed
+        return failed(columns)
     if status == "cancelled":
         return cancelled
     if status == "ok":
-        return and_(not_(failed), not_(cancelled))
+        return and_(not_(failed(columns)), not_(cancelled))
     if status.endswith("xx"):
         first = int(status[0]) * 100
         return columns.status_code.between(first, first + 99)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from pathlib import Path
 
 import msgspec
 
 from cloche.domain.state import State
 from cloche.store.sealing import Sealer
+from cloche.store.whole_file import write_whole
 
 FILE = "published.snapshot"
 
@@ -46,17 +46,7 @@ def write(path: Path, kept: Kept, sealer: Sealer) -> None:
     head = _FORMAT + sealer.current_id
     key = sealer.derived(_PURPOSE)[sealer.current_id]
     content = msgspec.msgpack.encode(kept)
-    draft = path.with_name(f".{path.name}.new")  # always the same name: what a crash leaves is written over
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(head + _mac(key, head, content))
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    write_whole(path, head + _mac(key, head, content) + content)
 
 
 def read(path: Path, sealer: Sealer, now_ms: int, max_age_seconds: float) -> Kept:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,7 +25,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -34,12 +32,11 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from cloche.domain.usage import CallUsage, EntityRow
 from cloche.store.bulk import add_new
 from cloche.store.tables import groups, identities, members
-from cloche.store.usage_tables import endpoint_usage, served_entities
+from cloche.store.usage_tables import Among, among, endpoint_usage, failed, moment, served_entities
 
 PERCENTILES = (50, 95, 99)
 
 _PRUNED_AT_ONCE = 5000
-_EPOCH = datetime(1970, 1, 1)
 
 
 class Grouping(msgspec.Struct, frozen=True):
@@ -53,18 +50,9 @@ class Grouping(msgspec.Struct, frozen=True):
     tags: Mapping[str, str] = {}
 
 
-class UsageFilter(msgspec.Struct, frozen=True):
-    """Which calls are added up: those of a time (Unix milliseconds), of an endpoint, and that may be seen.
+class UsageFilter(Among, frozen=True):
+    """Which calls are added up, and which of the sums are told."""
 
-    `managed`: ids of the endpoints whose calls may all be seen; None: everybody's.  `requester`: whose own calls may be
-    seen wherever they were made.
-    """
-
-    since_ms: int | None = None
-    until_ms: int | None = None
-    endpoint: str | None = None
-    managed: tuple[str, ...] | None = None
-    requester: str = ""
     offset: int = 0
     limit: int = 100
 
@@ -120,7 +108,7 @@ class UsageTable:
 
     def prune(self, before_ms: int) -> int:
         """Forget some of the calls before a time, at most a few thousand, so that nobody waits long; how many."""
-        old = select(endpoint_usage.c.databricks_request_id).where(endpoint_usage.c.request_time < _moment(before_ms))
+        old = select(endpoint_usage.c.databricks_request_id).where(endpoint_usage.c.request_time < moment(before_ms))
         chosen = delete(endpoint_usage).where(
             endpoint_usage.c.databricks_request_id.in_(old.limit(_PRUNED_AT_ONCE).scalar_subquery())
         )
@@ -133,12 +121,8 @@ def _if_new(table: Table, dialect: str) -> Insert:
     return postgres_insert(table).on_conflict_do_nothing()
 
 
-def _moment(unix_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=unix_ms)
-
-
 def _call(call: CallUsage) -> dict[str, Any]:
-    return msgspec.structs.asdict(call) | {"request_time": _moment(call.request_time)}
+    return msgspec.structs.asdict(call) | {"request_time": moment(call.request_time)}
 
 
 _IN_ORDER = operator.attrgetter(*(column.name for column in endpoint_usage.columns))
@@ -148,15 +132,15 @@ _AT_TIME = list(endpoint_usage.columns).index(endpoint_usage.c.request_time)
 def _values(call: CallUsage) -> list[Any]:
     """In the order of the columns."""
     values = list(_IN_ORDER(call))
-    values[_AT_TIME] = _moment(values[_AT_TIME])
+    values[_AT_TIME] = moment(values[_AT_TIME])
     return values
 
 
 def _entity(entity: EntityRow) -> dict[str, Any]:
     ended = entity.endpoint_delete_time
     return msgspec.structs.asdict(entity) | {
-        "change_time": _moment(entity.change_time),
-        "endpoint_delete_time": None if ended is None else _moment(ended),
+        "change_time": moment(entity.change_time),
+        "endpoint_delete_time": None if ended is None else moment(ended),
     }
 
 
@@ -183,14 +167,13 @@ def _sums(by: Sequence[Grouping], wanted: UsageFilter) -> Select[Any]:
     )
     if any(each.kind == "group" for each in by):
         each_call = each_call.select_from(_with_groups())
-    calls = each_call.where(*_wanted(wanted)).subquery()
+    calls = each_call.where(*among(wanted)).subquery()
     keys = [calls.c[group.name] for group in named]
-    failed = or_(calls.c.status_code >= 400, calls.c.outcome == "error") & (calls.c.outcome != "cancelled")
     return (
         select(
             *keys,
             func.count(),
-            func.sum(case((failed, 1), else_=0)),
+            func.sum(case((failed(calls.c), 1), else_=0)),
             func.sum(case((calls.c.outcome == "cancelled", 1), else_=0)),
             func.sum(calls.c.input_token_count),
             func.sum(calls.c.output_token_count),
@@ -213,20 +196,6 @@ def _sums(by: Sequence[Grouping], wanted: UsageFilter) -> Select[Any]:
 def _place(size: ColumnElement[int], share: int) -> ColumnElement[int]:
     """The place of a percentile among so many: the first that no fewer than that share come up to."""
     return (size * share + 99) // 100
-
-
-def _wanted(wanted: UsageFilter) -> list[ColumnElement[bool]]:
-    columns = endpoint_usage.c
-    found: list[ColumnElement[bool]] = []
-    if wanted.since_ms is not None:
-        found.append(columns.request_time >= _moment(wanted.since_ms))
-    if wanted.until_ms is not None:
-        found.append(columns.request_time < _moment(wanted.until_ms))
-    if wanted.endpoint is not None:
-        found.append(columns.endpoint_name == wanted.endpoint)
-    if wanted.managed is not None:
-        found.append(or_(columns.endpoint_id.in_(wanted.managed), columns.requester == wanted.requester))
-    return found
 
 
 def _group(by: Grouping) -> ColumnElement[Any]:

@@ -1,4 +1,4 @@
-"""The usage tables as they are now; tables.py has all others.
+"""The usage tables as they are now, and what whoever asks them has in common; tables.py has all others.
 
 Times are timestamps in UTC without a zone, and structures are JSON: people ask these tables in SQL, and `date(…)` of a
 column is the same on both databases.
@@ -6,9 +6,31 @@ column is the same on both databases.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Double, Index, Integer, String, Table, Text
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    and_,
+    or_,
+)
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from cloche.store.tables import metadata
+
+EPOCH = datetime(1970, 1, 1)
 
 endpoint_usage = Table(
     "endpoint_usage",
@@ -66,3 +88,44 @@ served_entities = Table(
     Column("change_time", DateTime, primary_key=True),
     Column("endpoint_delete_time", DateTime),
 )
+
+
+def moment(unix_ms: int) -> datetime:
+    """A time in Unix milliseconds as the columns have it."""
+    return EPOCH + timedelta(milliseconds=unix_ms)
+
+
+class Among(msgspec.Struct, frozen=True):
+    """Which calls are looked at: those of a time (Unix milliseconds), of an endpoint, and that may be seen; None: any.
+
+    `managed`: ids of the endpoints whose calls may all be seen; None: everybody's.  `requester`: whose own calls may be
+    seen wherever they were made.
+    """
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    endpoint: str | None = None
+    managed: tuple[str, ...] | None = None
+    requester: str = ""
+
+
+def among(wanted: Among) -> list[ColumnElement[bool]]:
+    """The conditions for it."""
+    columns = endpoint_usage.c
+    found: list[ColumnElement[bool]] = []
+    if wanted.since_ms is not None:
+        found.append(columns.request_time >= moment(wanted.since_ms))
+    if wanted.until_ms is not None:
+        found.append(columns.request_time < moment(wanted.until_ms))
+    if wanted.endpoint is not None:
+        found.append(columns.endpoint_name == wanted.endpoint)
+    if wanted.managed is not None:
+        found.append(or_(columns.endpoint_id.in_(wanted.managed), columns.requester == wanted.requester))
+    return found
+
+
+def failed(columns: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:
+    """Whether a call failed, before or within its answer; one that its client gave up has not.  `columns`: those of the
+    table, or of a selection from it."""
+    broke = or_(columns.status_code >= 400, columns.outcome == "error")
+    return and_(broke, columns.outcome != "cancelled")
