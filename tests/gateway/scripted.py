@@ -30,9 +30,10 @@ from cloche.domain.outbound import HttpCall, Origin, Receiver, Timeouts
 from cloche.engine.slots import Slots
 from cloche.gateway.admission import Admission
 from cloche.gateway.call import Call
-from cloche.gateway.counters import SLOT_BYTES, Counters, reserve_space
+from cloche.gateway.counters import SLOT_BYTES, Counters
 from cloche.gateway.entities import Entities
 from cloche.gateway.governor import Lasting
+from cloche.gateway.mapped_table import reserve_space
 from cloche.gateway.pipeline import Ask, Gateway
 from cloche.gateway.recording import Recorder
 from cloche.providers.base import Decoder

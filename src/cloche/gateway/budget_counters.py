@@ -10,14 +10,13 @@ money it is.
 from __future__ import annotations
 
 import fcntl
-import mmap
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from cloche.gateway.counters import UNLIMITED, Key, reserve_space
+from cloche.gateway.counters import UNLIMITED, Key
+from cloche.gateway.mapped_table import MappedTable, open_table
 
 SLOTS: Final = 32_768
 """Keys that have room at once, nearly; the file has 2 MB."""
@@ -63,32 +62,17 @@ class Entry(NamedTuple):
     elsewhere: int
 
 
-class BudgetCounters:
+class BudgetCounters(MappedTable):
     """The table in one process.  `now`: Unix seconds."""
 
     def __init__(self, descriptor: int, slots: int = SLOTS, now: Callable[[], float] = time.time) -> None:
-        self._descriptor = descriptor
-        self._slots = slots
+        super().__init__(descriptor, slots, _WORDS)
         self.now = now
-        self._map = mmap.mmap(descriptor, slots * _WORDS * 8)
-        self._words = memoryview(self._map).cast("q")
 
     @classmethod
     def of_home(cls, home: Path) -> BudgetCounters:
         """The table of everybody who serves from this home.  Raises OSError."""
-        descriptor = os.open(home / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            reserve_space(descriptor, SLOTS * _WORDS * 8)
-            return cls(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-
-    def close(self) -> None:
-        """Let go of the table; what was counted stays in it."""
-        self._words.release()
-        self._map.close()
-        os.close(self._descriptor)
+        return cls(open_table(home / FILE, SLOTS * _WORDS * 8))
 
     def take(self, charges: Sequence[Charge]) -> Held:
         """Hold every amount if all have room, else none."""

@@ -14,12 +14,12 @@ from __future__ import annotations
 import fcntl
 import functools
 import hashlib
-import mmap
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
+
+from cloche.gateway.mapped_table import MappedTable, open_table
 
 SLOTS: Final = 65_536
 """Keys that have room in one minute, nearly; the file has 2.6 MB."""
@@ -81,32 +81,17 @@ class Taken(NamedTuple):
     refused: tuple[int, Literal["calls", "tokens", "slots"]] | None
 
 
-class Counters:
+class Counters(MappedTable):
     """The table in one process.  `now`: Unix seconds; the minutes of all processes are those of one clock."""
 
     def __init__(self, descriptor: int, slots: int = SLOTS, now: Callable[[], float] = time.time) -> None:
-        self._descriptor = descriptor
-        self._slots = slots
+        super().__init__(descriptor, slots, _WORDS)
         self._now = now
-        self._map = mmap.mmap(descriptor, slots * _WORDS * 8)
-        self._words = memoryview(self._map).cast("q")
 
     @classmethod
     def of_home(cls, home: Path) -> Counters:
         """The table of everybody who serves from this home.  Raises OSError."""
-        descriptor = os.open(home / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            reserve_space(descriptor, SLOTS * SLOT_BYTES)
-            return cls(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-
-    def close(self) -> None:
-        """Let go of the table; what was counted stays in it."""
-        self._words.release()
-        self._map.close()
-        os.close(self._descriptor)
+        return cls(open_table(home / FILE, SLOTS * SLOT_BYTES))
 
     def take(self, wants: Sequence[Want]) -> Taken:
         """Count the call under every key if there is room under all of them, else under none."""
@@ -181,11 +166,3 @@ class Counters:
             words[free + 3] = words[free + 4] = 0
             words[free + 2] = minute
         return free
-
-
-def reserve_space(descriptor: int, size: int) -> None:
-    """Give the file its size, with its blocks: a full disk must be a fault at the start, and none in a mapped page."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-    elif os.fstat(descriptor).st_size < size:  # macOS has it not
-        os.ftruncate(descriptor, size)
