@@ -151,6 +151,8 @@ class _Handler(socketserver.BaseRequestHandler):
         status, _, retry_after = how.partition("-")
         told = b'{"type":"error","error":{"type":"api_error","message":"no"}}'
         extra = f"retry-after: {retry_after}\r\n" if retry_after else ""
+        if retry_after == "date":
+            extra = "date: Fri, 01 Jan 2016 00:00:51 GMT\r\nretry-after: Fri, 01 Jan 2016 00:01:00 GMT\r\n"
         self.request.sendall(_head("application/json", told, int(status), extra) + told)
 
     def _hang(self, fault: str) -> None:

@@ -65,6 +65,7 @@ FAULTS: dict[str, tuple[Fault, Fault]] = {
     "error": (Fault(503, AWAY), Fault(503, AWAY)),
     "status-429": (Fault(429, BUSY, retry_after=1), Fault(429, BUSY, retry_after=1)),
     "status-429-7": (Fault(429, BUSY, retry_after=7), Fault(429, BUSY, retry_after=7)),
+    "status-429-date": (Fault(429, BUSY, retry_after=9), Fault(429, BUSY, retry_after=9)),
     "status-500": (BROKEN, BROKEN),
     "status-502": (BROKEN, BROKEN),
     "status-503": (Fault(503, AWAY), Fault(503, AWAY)),

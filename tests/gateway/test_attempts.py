@@ -275,6 +275,29 @@ def test_a_provider_is_left_alone_as_long_as_it_asks() -> None:
     run(main)
 
 
+def test_a_long_wait_is_for_whoever_has_nobody_else() -> None:
+    """More than a minute is waited for alone; with another entity to ask, that one is asked at once."""
+
+    async def main() -> None:
+        world = ruled(AiGateway(retry_config=QUICK))
+        call, client = ask(world)
+        refuse(world.calls[-1], 429, retry_after="90")
+        await turn()
+        assert not client.over
+        call.hang_up()
+        world = ruled(structs.replace(FALLBACK, retry_config=QUICK))
+        _, client = ask(world)
+        for other in ("second.test", "spare.test"):
+            refuse(world.calls[-1], 429, retry_after="90")
+            await turn()
+            assert world.calls[-1].call.origin.host == other
+        refuse(world.calls[-1], 429, retry_after="598")
+        assert (client.status, client.over) == (429, True)
+        assert b"retry-after: 598" in client.headers
+
+    run(main)
+
+
 def test_the_whole_call_has_one_deadline() -> None:
     """What earlier attempts took is not there for later ones, and without time there is none."""
 

@@ -84,14 +84,13 @@ def test_the_operators_account_is_not_the_callers_fault(code: str, status: int) 
         (b"-3", 1),
         (b"", 1),
         (b"soon", 1),
-        (b"Wed, 21 Oct 2026 07:28:00 GMT", 1),
-        (b"9" * 400, 1),
+        (b"9" * 400, 99_999_999),
         ("٣".encode(), 1),
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_whole_seconds(status: int, header: bytes | None, expected: int) -> None:
-    """The provider's Retry-After is passed on in whole seconds, and is 1 where it is none."""
+    """The provider's Retry-After is passed on in whole seconds, and is 1 where it is none; no wait is endless."""
     headers = {} if header is None else {b"retry-after": header}
     assert refusal("p", status, headers, SAID).retry_after == expected
 

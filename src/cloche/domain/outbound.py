@@ -78,7 +78,8 @@ class Receiver(Protocol):
     may come at any time, also alone.  After it, or after the exchange was cancelled, nothing more is called."""
 
     def on_head(self, status: int, headers: dict[bytes, bytes]) -> None:
-        """Status and headers (names in lower case; of a repeated field the last value counts)."""
+        """Status and headers (names in lower case; of a repeated field the last value counts).  Retry-After of a
+        refusal is in seconds, also where the other side had named a date."""
 
     def on_data(self, data: bytes) -> None:
         """A piece of the body, already out of its transfer encoding; never empty."""

@@ -8,6 +8,7 @@ head and in the log.  Must not know how a target is asked.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Mapping
@@ -45,7 +46,7 @@ _CALLERS = (CallerFault, ProviderRefused)
 _NOTHING = Usage(0, 0)
 
 MAX_WAIT = 60.0
-"""Seconds that a provider may ask to be left alone for before another is asked, or the call fails."""
+"""Seconds that a provider may ask to be left alone for before another is asked, if there is another."""
 
 SHORTEST = 0.1
 """Seconds without which an attempt is not begun."""
@@ -164,6 +165,7 @@ class Attempts:
     def _next(self, problem: Problem) -> float | None:
         """Seconds until the next attempt, whose target is chosen; None if there is none."""
         left = self._seconds_left()
+        other = self._other(left)
         retries = self._rules.retry_config
         may_retry = isinstance(problem, _PASSING) and self._is_open_to(self._targets[self._at])
         if retries is not None and self._retries < retries.max_retries and may_retry:
@@ -173,14 +175,20 @@ class Attempts:
                 wait_seconds = retries.backoff_seconds * (1 << self._retries) * random.uniform(0.5, 1)  # noqa: S311
             else:
                 wait_seconds = float(wait)
-            if wait_seconds <= min(MAX_WAIT, left - SHORTEST):
+            if wait_seconds <= min(math.inf if other is None else MAX_WAIT, left - SHORTEST):
                 self._retries += 1
                 return wait_seconds
-        for at in range(self._at + 1, len(self._targets)):
-            if left > SHORTEST and self._is_open_to(self._targets[at]):
-                self._at, self._retries = at, 0
-                return 0.0
-        return None
+        if other is None:
+            return None
+        self._at, self._retries = other, 0
+        return 0.0
+
+    def _other(self, left: float) -> int | None:
+        """The place of the next target that may be asked in the seconds that are left."""
+        if left <= SHORTEST:
+            return None
+        later = range(self._at + 1, len(self._targets))
+        return next((at for at in later if self._is_open_to(self._targets[at])), None)
 
     def _is_open_to(self, target: Target) -> bool:
         standing = self._standings.get(target.entity)

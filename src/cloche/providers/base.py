@@ -216,6 +216,10 @@ _CODES_OF_OUR_ACCOUNT = frozenset(("insufficient_quota", "billing_hard_limit_rea
 
 _SHORTEST_SECRET = 8
 
+_DIGITS = 9
+_LONGEST_WAIT = 99_999_999
+"""Seconds of a wait that has so many digits or more: three years are as good as any longer time."""
+
 
 def refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes, sent: bytes = b"") -> Problem:
     """The Problem that an OpenAI-shaped refusal means; its message says which provider spoke.
@@ -241,7 +245,7 @@ def refusal(provider: str, status: int, headers: dict[bytes, bytes], body: bytes
         return ProviderUnavailable(said, retry_after=retry_after, summary=summary)
     if 400 <= status < 500:
         return ProviderRefused(said, status=_REFUSED_AS.get(status, 400), summary=summary)
-    return ProviderBroken(said, summary=summary)
+    return ProviderBroken(said, retry_after=retry_after, summary=summary)
 
 
 def _without_credentials(message: str, head: bytes) -> str:
@@ -256,9 +260,11 @@ def _without_credentials(message: str, head: bytes) -> str:
 
 
 def _retry_after(headers: dict[bytes, bytes]) -> int | None:
-    """Whole seconds, at least one; the date form is not read: providers of this field send seconds."""
+    """Whole seconds, at least one.  The head has no dates any more: see Receiver."""
     value, _, part = headers.get(b"retry-after", b"").partition(b".")
-    return max(1, int(value) + bool(part.strip(b"0"))) if value.isdigit() and len(value) < 9 else None
+    if not value.isdigit():
+        return None
+    return max(1, int(value) + bool(part.strip(b"0"))) if len(value) < _DIGITS else _LONGEST_WAIT
 
 
 class _Said(NamedTuple):

@@ -8,8 +8,8 @@ told.  Reads no clock: the time is given.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+
+from cloche.codec import http_date
 
 _TOLERATED = 240.0
 """Seconds.  Providers tolerate five minutes; an answer may have been under way for some of them."""
@@ -23,19 +23,10 @@ def skew(headers: Mapping[bytes, bytes], now: float) -> str | None:
 
     `headers`: of an answer, names in lower case.  `now`: Unix seconds by this host's clock when it came.
     """
-    theirs = _date(headers.get(b"date", b""))
+    theirs = http_date.read(headers.get(b"date", b""))
     if theirs is None or abs(now - theirs) <= _TOLERATED:
         return None
     size = abs(now - theirs)
     unit, name = next((seconds, name) for least, seconds, name in _UNITS if size >= least)
     side = "ahead of" if now > theirs else "behind"
     return f"this host's clock is {round(size / unit)} {name} {side} the provider's"
-
-
-def _date(value: bytes) -> float | None:
-    """Unix seconds of a Date field; one without a zone is in UTC."""
-    try:
-        moment = parsedate_to_datetime(value.decode("latin-1"))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None

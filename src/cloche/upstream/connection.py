@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from time import monotonic
+from time import monotonic, time
 from typing import Final, Protocol, cast
 
+from cloche.codec.http_date import with_seconds_to_wait
 from cloche.domain.outbound import BytesLike, HttpCall
 from cloche.upstream.answer import Answer
 from cloche.upstream.errors import cut_off
@@ -146,7 +147,9 @@ class Connection(asyncio.Protocol):
             if exchange.phase == AWAITING:
                 exchange.phase = READING
                 self._call = None  # answers may last minutes: do not hold a long prompt's bytes that long
-                receiver.on_head(answer.status, answer.headers)
+                refused = answer.status >= 400
+                headers = with_seconds_to_wait(answer.headers, time()) if refused else answer.headers
+                receiver.on_head(answer.status, headers)
             parts = answer.parts
             if parts and not exchange.over:
                 data = parts[0] if len(parts) == 1 else b"".join(parts)
