@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request
+from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, expect
 
 from cloche.engine.catalogue import Catalogue, Model
 from compat.live import ENDPOINT, MODEL, TOKEN, Live, playing
@@ -31,6 +31,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 20_000
+"""For whatever is waited for: a machine with two cores runs three browsers at once."""
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +41,12 @@ def browser_type_launch_args() -> dict[str, Any]:
     if found is None:
         pytest.skip("no browser: install Chromium (Debian: apt-get install chromium), or set CLOCHE_TEST_BROWSER")
     return {"executable_path": found, "args": FLAGS}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> None:
+    """What is expected may take as long as what is done."""
+    expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")

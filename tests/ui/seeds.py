@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets as dice
 from typing import Any
 
-from compat.live import Live
+from compat.live import Live, wait_until
 from compat.provider import Provider
 
 
@@ -19,3 +19,10 @@ def external(server: Live, provider: Provider, model: str, gateway: dict[str, An
     made = server.request("POST", "/api/2.0/serving-endpoints", body)
     assert made.status == 200, made.body
     return name
+
+
+def counted(server: Live, endpoint: str, calls: int = 1) -> None:
+    """So many calls of an endpoint stand in the log: they are written a moment after their end, and a page that was
+    opened before shows them only if it follows."""
+    path = f"/api/2.0/calls?endpoint={endpoint}"
+    wait_until(lambda: len(server.request("GET", path).json()["calls"]) >= calls, f"calls of {endpoint} in the log")

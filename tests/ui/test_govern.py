@@ -40,6 +40,7 @@ def test_a_token_is_made_used_and_revoked(signed_in: Page, server: Live) -> None
     assert re.fullmatch(r"dapi[0-9a-f]{32}", value)
     assert server.request("GET", "/api/2.0/token/list", token=value).status == 200
     signed_in.get_by_role("button", name="I have copied it").click()
+    expect(signed_in.get_by_role("group", name="Your new token")).to_have_count(0)
     assert value not in signed_in.content()
     signed_in.get_by_role("row", name=comment).get_by_role("button", name="Revoke").click()
     signed_in.get_by_role("alertdialog").get_by_role("button", name="Revoke").click()
@@ -59,6 +60,7 @@ def test_a_secret_is_put_and_never_shown(signed_in: Page, server: Live) -> None:
     signed_in.get_by_label("Value").fill(value)
     signed_in.get_by_role("button", name="Save").click()
     expect(signed_in.get_by_text(f"{{{{secrets/{scope}/openai}}}}")).to_be_visible()
+    expect(signed_in.get_by_role("dialog")).to_have_count(0)
     assert value not in signed_in.content()
     signed_in.get_by_role("button", name="Delete the scope").click()
     dialog = signed_in.get_by_role("alertdialog")

@@ -18,7 +18,7 @@ from compat.provider import Provider
 from .conftest import Watch
 from .hostile import FORMULAS, HARMLESS, PAYLOADS
 from .looks import settled
-from .seeds import external
+from .seeds import counted, external
 
 
 def at_home(page: Page, server: Live) -> None:
@@ -68,6 +68,7 @@ def test_what_other_people_write(signed_in: Page, server: Live, provider: Provid
     assert server.request("POST", "/api/2.0/token/create", {"comment": payload}).status == 200
     assert server.request("POST", "/api/2.0/preview/scim/v2/Groups", {"displayName": payload}).status == 201
     assert server.request("POST", invocations(name), chat(client_request_id=payload)).status == 200
+    counted(server, name)
     for path in (f"/endpoints/{name}", f"/?q={name}", "/tokens", "/people?tab=groups", f"/audit?target={name}"):
         page.goto(f"{server.url}{path}")
         settled(page)
@@ -91,6 +92,7 @@ def test_spreadsheets(signed_in: Page, server: Live, provider: Provider) -> None
     name = external(server, provider, "parrot")
     for formula in FORMULAS:
         assert server.request("POST", invocations(name), chat(client_request_id=formula)).status == 200
+    counted(server, name, len(FORMULAS))
     signed_in.goto(f"{server.url}/calls?endpoint={name}")
     expect(signed_in.get_by_role("table", name="Calls").locator("tbody tr")).to_have_count(len(FORMULAS))
     signed_in.get_by_role("button", name="Export").click()

@@ -9,13 +9,14 @@ from compat.provider import Provider
 
 from .conftest import Watch
 from .looks import settled, violations
-from .seeds import external
+from .seeds import counted, external
 
 
 def test_the_log_follows_and_opens(signed_in: Page, watch: Watch, server: Live, provider: Provider) -> None:
     """A call that ends while somebody looks appears; opened, it tells its attempts, and its address opens it again."""
     name = external(server, provider, "wordy")
     assert server.ask(name).status == 200
+    counted(server, name)
     signed_in.goto(f"{server.url}/calls?endpoint={name}&follow=1")
     rows = signed_in.get_by_role("table", name="Calls").locator("tbody tr")
     expect(rows).to_have_count(1)
@@ -34,6 +35,7 @@ def test_a_failure_is_found(signed_in: Page, server: Live, provider: Provider) -
     """Failed calls are found by their end, and told apart from others."""
     name = external(server, provider, "bad-key")
     assert server.ask(name).status >= 400
+    counted(server, name)
     signed_in.goto(f"{server.url}/calls?endpoint={name}&status=error")
     expect(signed_in.get_by_role("table", name="Calls").locator("tbody tr")).to_have_count(1)
     signed_in.goto(f"{server.url}/calls?endpoint={name}&status=ok")
@@ -43,9 +45,8 @@ def test_a_failure_is_found(signed_in: Page, server: Live, provider: Provider) -
 def test_usage_is_drawn_and_downloaded(signed_in: Page, server: Live, provider: Provider) -> None:
     """Calls appear as a chart with the same figures as a table, and as CSV."""
     name = external(server, provider, "wordy")
-    server.ask(name)
-    signed_in.goto(f"{server.url}/calls?endpoint={name}")
-    expect(signed_in.get_by_role("table", name="Calls").locator("tbody tr")).to_have_count(1)
+    assert server.ask(name).status == 200
+    counted(server, name)
     signed_in.goto(f"{server.url}/usage?endpoint={name}")
     settled(signed_in)
     expect(signed_in.locator(".chart canvas").first).to_be_visible()
