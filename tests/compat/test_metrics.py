@@ -133,7 +133,7 @@ def is_alive(pid: int) -> bool:
     """Whether there is such a process, and it is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it was gone before, or while it was read
         return False
 
 

@@ -275,6 +275,9 @@ def test_every_worker_tells_of_open_circuits(faulty: Faulty, tmp_path: Path) -> 
 
         def gauge() -> bool:
             told = server.request("GET", f"/api/2.0/serving-endpoints/{name}/metrics").body.decode()
+            everything = server.request("GET", "/metrics").body.decode().splitlines()
+            assert f'cloche_circuit_breaker_state{{endpoint="{name}",entity="good"}} 0' in everything
+            assert f'cloche_circuit_breaker_state{{endpoint="{name}",entity="bad"}} 2' in everything
             return f'circuit_breaker_state{{endpoint_name="{name}"' in told and 'served_entity="bad"} 2 ' in told
 
         def agreed() -> bool:

@@ -157,6 +157,10 @@ class HostFigures:
         """An endpoint's, over all processes."""
         return self.own().get(endpoint_id, Minute()).plus(self.elsewhere.get(endpoint_id, Minute()))
 
+    def all(self) -> Mapping[str, Minute]:
+        """Every endpoint's that has any, over all processes, by its id."""
+        return together((self.own(), self.elsewhere))
+
     def hour_of(self, endpoint_id: str) -> list[PastMinute]:
         """An endpoint's last hour over all processes, minute by minute: the oldest first, the last one under way.
 

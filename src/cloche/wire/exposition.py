@@ -10,7 +10,7 @@ from itertools import accumulate
 
 import msgspec
 
-from cloche.wire.metrics import BUCKETS, Minute
+from cloche.wire.metrics import BUCKETS, CIRCUITS, Minute
 
 _SECONDS = tuple(f"{bound / 1000:g}" for bound in BUCKETS)
 _ABOUT = {
@@ -94,7 +94,8 @@ def all_together(processes: Iterable[Totals]) -> Totals:
 
 
 def render(totals: Totals, minutes: Mapping[str, Minute], conditions: Mapping[str, str]) -> str:
-    """The text.  `minutes`: by endpoint name, for what is under way.  `conditions`: of local models."""
+    """The text.  `minutes`: by endpoint name, for what is under way and how circuit breakers are.  `conditions`: of
+    local models."""
     lines: list[str] = []
     for metric, kind, about, samples in _families(totals, minutes, conditions):
         lines += [f"# HELP {metric} {about}", f"# TYPE {metric} {kind}"]
@@ -124,6 +125,12 @@ def _families(
     yield "cloche_call_duration_seconds", "histogram", "Durations of calls that have ended.", list(_durations(series))
     active: list[Sample] = [("", (("endpoint", name),), each.running) for name, each in sorted(minutes.items())]
     yield "cloche_active_calls", "gauge", "Calls under way.", active
+    circuits: list[Sample] = [
+        ("", (("endpoint", name), ("entity", entity)), CIRCUITS.index(told))
+        for name, each in sorted(minutes.items())
+        for entity, told in sorted(each.circuits.items())
+    ]
+    yield "cloche_circuit_breaker_state", "gauge", "How circuit breakers are: 0 closed, 1 half open, 2 open.", circuits
     models: list[Sample] = [("", (("model", name), ("state", told)), 1) for name, told in sorted(conditions.items())]
     yield "cloche_engine_state", "gauge", "How local models are.", models
     for position, what in enumerate(("running", "waiting")):

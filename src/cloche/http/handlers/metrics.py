@@ -25,7 +25,8 @@ def export_metrics(context: Context, request: ControlRequest) -> Answer:
 def export_all(context: Context, request: ControlRequest) -> Answer:
     """Everything that this host counts, all workers together, for Prometheus."""
     snapshot = context.snapshot()
-    minutes = {name: context.figures.of(each.endpoint.id) for name, each in snapshot.endpoints.items()}
+    told = context.figures.all()
+    minutes = {name: told.get(each.endpoint.id, metrics.Minute()) for name, each in snapshot.endpoints.items()}
     conditions = {name: context.models.condition(name).deployment for name in sorted(snapshot.state.local_models())}
     return Answer(exposition.render(context.totals.all(), minutes, conditions).encode(), media_type=_TEXT)
 
