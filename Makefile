@@ -9,7 +9,15 @@ UI := ui/node_modules
 # Node comes with the packages that tests need, so that no machine has to have it.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 
+# Compiled on all cores: pip does it on one, and packages hold a few files that are for other Pythons.
+define install
+@$(BIN)/python -m pip install -q --no-compile --require-hashes --only-binary :all: -r $(1)
+@$(BIN)/python -m compileall -q -q -j 0 $(VENV)/lib || true
+endef
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without what it has compiled, each of the many processes of a test run compiles cloche anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test check check-ui ui browser fix bench docs screenshots prices lock clean
@@ -20,7 +28,8 @@ help: ## Say what each command does
 serve: $(VENV)/.serve ## Install, fetch the default model, serve it; pass flags with ARGS='--port 8081'
 	@$(BIN)/cloche serve $(ARGS)
 
-test: check check-ui browser ## Install what tests need, check the code and run every test; pytest flags with ARGS='-k name'
+test: ## Install what tests need, check the code and run every test; pytest flags with ARGS='-k name'
+	@$(MAKE) --no-print-directory -j 3 check check-ui browser
 	$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/ui $(ARGS)
 	@# By themselves: Playwright keeps an event loop running in its process, which asyncio's tests do not bear.
 	$(BIN)/python -m pytest -n 3 --dist loadfile tests/ui $(ARGS) $(if $(ARGS),|| [ $$? = 5 ])
@@ -85,13 +94,13 @@ $(BIN)/python:
 
 $(VENV)/.serve: requirements/serve.txt pyproject.toml | $(BIN)/python
 	@echo "Installing cloche and what it needs to serve (about 20 packages)"
-	@$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/serve.txt
+	$(call install,requirements/serve.txt)
 	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@echo "Installing cloche and what its tests need (about 90 packages)"
-	@$(BIN)/python -m pip install -q --require-hashes --only-binary :all: -r requirements/dev.txt
+	$(call install,requirements/dev.txt)
 	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.serve
 

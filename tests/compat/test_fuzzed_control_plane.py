@@ -22,7 +22,7 @@ from cloche.http.routes import ROUTES
 
 from .live import TOKEN, Live
 
-EXAMPLES = 12
+EXAMPLES = 8
 """Requests of each kind (right and wrong) for each operation."""
 
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance, status_code_conformance]
