@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from compat.live import ENDPOINT, TOKEN, Live
 
-from .looks import settled, violations
+from .looks import moved, settled, violations
 
 PAGES = (
     "/",
@@ -43,9 +43,10 @@ def test_every_page(signed_in: Page, server: Live) -> None:
     """Axe finds nothing, nothing is wider than the window, the title names the page, and nothing fails."""
     faults = []
     titles = set()
+    signed_in.goto(f"{server.url}{PAGES[-1]}")
+    settled(signed_in)
     for path in PAGES:
-        signed_in.goto(f"{server.url}{path}")
-        settled(signed_in)
+        moved(signed_in, path)
         titles.add(signed_in.title())
         faults += [f"{path}: {each}" for each in violations(signed_in)]
         if signed_in.evaluate("document.documentElement.scrollWidth > window.innerWidth"):

@@ -20,6 +20,8 @@ from .hostile import FORMULAS, HARMLESS, PAYLOADS
 from .looks import settled
 from .seeds import counted, external
 
+ANSWERS = "count => document.querySelectorAll('.playground-turn.assistant .query-figures').length === count"
+
 
 def at_home(page: Page, server: Live) -> None:
     """The page is still the page."""
@@ -33,11 +35,11 @@ def test_answers_of_a_model(signed_in: Page, server: Live, provider: Provider) -
     page, name = signed_in, external(server, provider, "parrot")
     page.goto(f"{server.url}/playground?endpoint={name}&settings=0")
     settled(page)
-    message = page.get_by_role("textbox", name="Message")
+    page.get_by_role("textbox", name="Message").focus()
     for count, payload in enumerate(PAYLOADS, 1):
-        message.fill(payload)
-        message.press("Enter")
-        expect(page.locator(".playground-turn.assistant .query-figures")).to_have_count(count)
+        page.keyboard.insert_text(payload)
+        page.keyboard.press("Enter")
+        page.wait_for_function(ANSWERS, arg=count)
     page.evaluate("document.querySelectorAll('.markdown').forEach(each => each.scrollIntoView())")
     at_home(page, server)
     for link in page.get_by_text("click", exact=True).all():
