@@ -11,13 +11,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from cloche.control.health import database_state
 from cloche.domain.access import Token
 from cloche.domain.errors import InvalidParameter
-from cloche.store import migrate
+from cloche.store import fresh, migrate
 from cloche.store.database import NEWEST, Store, StoreUnreachable, StoreUnusable, database_at, open_store, revision
 from cloche.store.sealing import CannotOpen
 from cloche.store.tables import metadata
@@ -25,13 +25,19 @@ from databases import MASTER_KEYS
 
 OPEN = """
 import pathlib, sys
-from cloche.store import migrate
+from cloche.store import fresh, migrate
 from cloche.store.database import open_store
 home, url = pathlib.Path(sys.argv[1]), sys.argv[2] or None
 print(flush=True)
 sys.stdin.readline()  # all have imported what they need before any goes on
 store = open_store(home, (b"\\x01" * 32,), url)
 """
+
+SQLITE_TRIGGERS = "SELECT sql FROM sqlite_master WHERE type = 'trigger'"
+POSTGRES_TRIGGERS = (
+    "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal UNION ALL "
+    "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -79,14 +85,66 @@ def test_an_empty_database_is_brought_to_the_newest_revision(tmp_path: Path, emp
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} <= {0o600}
 
 
-def test_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
+def migrated(home: Path, url: str | None) -> None:
+    """Bring an empty database through its whole history."""
+    database = database_at(home, url)
+    database.make()
+    migrate.upgrade(database.engine)
+    database.engine.dispose()
+
+
+def told(home: Path, url: str | None) -> dict[str, object]:
+    """Everything about a database but the time at which it was made: tables, rows, triggers and functions."""
+    database = database_at(home, url)
+    with database.reading.connect() as connection:
+        found: dict[str, object] = {}
+        seen = inspect(connection)
+        for name in seen.get_table_names():
+            columns = {each["name"]: repr(each) for each in seen.get_columns(name)}
+            keys = seen.get_pk_constraint(name), seen.get_unique_constraints(name), seen.get_indexes(name)
+            rows = connection.execute(text(f"SELECT * FROM {name}")).mappings()
+            values = sorted(repr(sorted(row.items() - {("created_at", row.get("created_at"))})) for row in rows)
+            found[name] = columns, repr(keys), values
+        catalogue = SQLITE_TRIGGERS if url is None else POSTGRES_TRIGGERS
+        found["triggers"] = sorted(connection.execute(text(catalogue)).scalars())
+    database.engine.dispose()
+    return found
+
+
+def test_a_database_from_nothing_is_as_the_migrations_make_it(
+    request: pytest.FixtureRequest, tmp_path: Path, empty_url: str | None
+) -> None:
+    """What a first start makes at once has no table, column, index, trigger or row that an upgraded one lacks, nor
+    lacks any."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for home in (old, new):
+        home.mkdir()
+    database = database_at(new, empty_url)
+    database.make()
+    with database.engine.begin() as connection:
+        fresh.make(connection, NEWEST)
+    database.engine.dispose()
+    if empty_url is None:
+        migrated(old, None)
+        upgraded_url = None
+    else:
+        upgraded_url = str(request.getfixturevalue("postgres_url"))
+    made, upgraded = told(new, empty_url), told(old, upgraded_url)
+    assert made == upgraded
+    assert made["triggers"]
+
+
+def test_migrations_make_the_tables_that_the_code_uses(tmp_path: Path, empty_url: str | None) -> None:
     """Columns, types, indexes and constraints of the migrated database are those in `tables.py`."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with store.engine.connect() as connection:
+    migrated(tmp_path, empty_url)
+    database = database_at(tmp_path, empty_url)
+    with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+    database.engine.dispose()
 
 
 def test_what_was_kept_is_there_after_opening_again(tmp_path: Path, database_url: str | None) -> None:

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, column, inspect, select, table
+from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cloche.domain.errors import InvalidParameter
 from cloche.domain.state import State
+from cloche.store import fresh
 from cloche.store.errors import StoreUnreachable, StoreUnusable
 from cloche.store.key import legacy_token_key
 from cloche.store.postgres import SCHEMES, PostgresDatabase
@@ -51,8 +52,6 @@ TOKEN_KEY = "sealed_token_key"  # noqa: S105 (a name)
 """The row of `meta` with the key of token digests, and the place that it is sealed for."""
 
 _RETRY_AFTER = 5
-
-_version = table("alembic_version", column("version_num"))
 
 Database = SqliteFile | PostgresDatabase
 
@@ -219,10 +218,10 @@ def database_at(home: Path, url: str | None, *, read_only: bool = False) -> Data
 
 def revision_of(database: Database) -> str | None:
     """The revision that a database is at; None where there is no database of cloche's."""
-    if not inspect(database.reading).has_table(_version.name):
+    if not inspect(database.reading).has_table(fresh.version.name):
         return None
     with database.reading.connect() as connection:
-        return connection.execute(select(_version.c.version_num)).scalar_one_or_none()
+        return connection.execute(select(fresh.version.c.version_num)).scalar_one_or_none()
 
 
 def revision(home: Path, url: str | None = None) -> str | None:
@@ -285,9 +284,13 @@ def _migrate(database: Database) -> None:
     at = revision_of(database)
     if at == NEWEST:
         return
+    if at is None:
+        with database.engine.begin() as connection:
+            fresh.make(connection, NEWEST)
+        return
     from cloche.store import migrate  # late: see there
 
-    if at is not None and at not in migrate.history():
+    if at not in migrate.history():
         raise StoreUnusable(
             f"{database.name} is at revision {at}, which this version of cloche does not know (it knows up to "
             f"{NEWEST}): a newer cloche has used it. Run that version, or restore an older copy."
