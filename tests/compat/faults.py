@@ -1,7 +1,8 @@
 """A provider that fails on demand, over bare sockets: the path says how, the dialect is OpenAI's or Anthropic's.
 
-`open`: how many connections it holds of those that it left hanging or broke.  `cuts`: after how many bytes of head and
-body the next answers break off, by dialect.  Must not know cloche.
+`open`: how many connections it holds of those that it left hanging or broke, and `most`: at once; under `work`, calls
+that it works on before it answers them.  `cuts`: after how many bytes of head and body the next answers break off, by
+dialect.  Must not know cloche.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ class Faulty(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.open: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.cuts: dict[str, int] = {}
+        self.hanging: set[socket.socket] = set()
         self.lock = threading.Lock()
 
     @property
@@ -48,10 +51,17 @@ class Faulty(socketserver.ThreadingTCPServer):
         head, body = _answer(dialect, stream)
         return len(head), len(body)
 
+    def let_go(self) -> None:
+        """End what is left hanging."""
+        for each in tuple(self.hanging):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
     def note(self, fault: str, change: int) -> None:
         """A connection with that fault is held, or no longer."""
         with self.lock:
             self.open[fault] += change
+            self.most[fault] = max(self.most[fault], self.open[fault])
             self.asked[fault] += change > 0
 
 
@@ -117,6 +127,13 @@ class _Handler(socketserver.BaseRequestHandler):
         self.request.sendall(sent[where])
         self._hang("")
 
+    def _late(self, _: str, head: bytes, body: bytes) -> None:
+        """After a while, which is over before the other side can know of it."""
+        self.server.note("work", 1)
+        time.sleep(0.03)
+        self.server.note("work", -1)
+        self.request.sendall(head + body)
+
     def _drip(self, _: str, head: bytes, body: bytes) -> None:
         data = head + body
         for at in range(0, len(data), DRIP_BYTES):
@@ -159,10 +176,12 @@ class _Handler(socketserver.BaseRequestHandler):
         """Say nothing more until the other side closes, or patience ends."""
         if fault:
             self.server.note(fault, 1)
+        self.server.hanging.add(self.request)
         try:
             while self.request.recv(65536):
                 pass
         finally:
+            self.server.hanging.discard(self.request)
             if fault:
                 self.server.note(fault, -1)
 

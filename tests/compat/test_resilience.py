@@ -3,14 +3,18 @@ and no connection stays behind."""
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import itertools
 import json
+import os
+import re
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -257,32 +261,84 @@ def test_a_silent_provider_is_overtaken(server: Live, faulty: Faulty, dialect: s
     assert reply.headers["served-model-name"] == "good"
 
 
-def test_every_worker_tells_of_open_circuits(faulty: Faulty, tmp_path: Path) -> None:
-    """The document and the metrics of an endpoint have the worst state of all workers, whichever is asked."""
-    described = endpoint(faulty, "openai", "status-500")
-    described["ai_gateway"]["circuit_breaker_config"] = {"enabled": True, "min_calls": 1, "open_seconds": 60}
-    config = tmp_path / "endpoints.json"
-    config.write_text(json.dumps(described))
-    server = Live(tmp_path, "--config", str(config), "--no-default-endpoint", "--workers", "2")
-    name = described["name"]
-    try:
-        reply = server.request("POST", invocations(name), chat())
-        assert (reply.status, reply.headers["cloche-attempts"]) == (200, "bad=INTERNAL_ERROR, good")
+@pytest.fixture(scope="module")
+def workers(faulty: Faulty, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server of two workers: an endpoint whose breaker opens at once, and two that take three calls at once."""
+    folder = tmp_path_factory.mktemp("two")
+    breaking = endpoint(faulty, "openai", "status-500")
+    breaking["ai_gateway"]["circuit_breaker_config"] = {"enabled": True, "min_calls": 1, "open_seconds": 60}
+    limited = {"concurrency_config": {"max_calls": 3, "queue_limit": 100, "queue_seconds": 20}}
+    endpoints = [endpoint(faulty, "openai", fault) | {"ai_gateway": limited} for fault in ("late", "stall-head")]
+    config = folder / "endpoints.json"
+    config.write_text(json.dumps([breaking, *endpoints]))
+    running = Live(folder, "--config", str(config), "--no-default-endpoint", "--workers", "2")
+    yield running
+    running.stop()
 
-        def state() -> dict[str, str]:
-            document = server.request("GET", f"/api/2.0/serving-endpoints/{name}").json()
-            return dict(document["state"].get("circuit_breakers", {}))
 
-        def gauge() -> bool:
-            told = server.request("GET", f"/api/2.0/serving-endpoints/{name}/metrics").body.decode()
-            everything = server.request("GET", "/metrics").body.decode().splitlines()
-            assert f'cloche_circuit_breaker_state{{endpoint="{name}",entity="good"}} 0' in everything
-            assert f'cloche_circuit_breaker_state{{endpoint="{name}",entity="bad"}} 2' in everything
-            return f'circuit_breaker_state{{endpoint_name="{name}"' in told and 'served_entity="bad"} 2 ' in told
+def test_a_breaker_is_open_in_every_worker(workers: Live) -> None:
+    """What one worker found out keeps the calls of all away, at once; the document and both metrics tell it."""
+    name = "openai-status-500"
+    reply = workers.request("POST", invocations(name), chat())
+    assert (reply.status, reply.headers["cloche-attempts"]) == (200, "bad=INTERNAL_ERROR, good")
+    for _ in range(12):
+        reply = workers.request("POST", invocations(name), chat())
+        assert (reply.status, reply.headers.get("cloche-attempts")) == (200, None)
 
-        def agreed() -> bool:
-            return all(state() == {"bad": "OPEN", "good": "CLOSED"} for _ in range(8)) and gauge()
+    def state() -> dict[str, str]:
+        document = workers.request("GET", f"/api/2.0/serving-endpoints/{name}").json()
+        return dict(document["state"].get("circuit_breakers", {}))
 
-        wait_until(agreed, "the other worker")
-    finally:
-        server.stop()
+    def gauge() -> bool:
+        told = workers.request("GET", f"/api/2.0/serving-endpoints/{name}/metrics").body.decode()
+        everything = workers.request("GET", "/metrics").body.decode().splitlines()
+        assert f'cloche_circuit_breaker_state{{endpoint="{name}",entity="good"}} 0' in everything
+        assert f'cloche_circuit_breaker_state{{endpoint="{name}",entity="bad"}} 2' in everything
+        return f'circuit_breaker_state{{endpoint_name="{name}"' in told and 'served_entity="bad"} 2 ' in told
+
+    def agreed() -> bool:
+        return all(state() == {"bad": "OPEN", "good": "CLOSED"} for _ in range(8)) and gauge()
+
+    wait_until(agreed, "the other worker")
+
+
+def test_a_limit_is_that_of_the_host(workers: Live, faulty: Faulty) -> None:
+    """Two workers together have as many calls under way as one entity may have, no more and no fewer, and those that
+    wait are answered, whichever worker has them."""
+    with ThreadPoolExecutor(12) as pool:
+        replies = [pool.submit(workers.request, "POST", invocations("openai-late"), chat()) for _ in range(24)]
+    assert {each.result().status for each in replies} == {200}
+    assert faulty.most["work"] == 3
+
+
+def test_a_killed_workers_calls_make_room(workers: Live, faulty: Faulty) -> None:
+    """The places of calls whose worker is killed are free for others, and only those."""
+    before = faulty.asked["stall-head"]
+    faulty.most.clear()
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            workers.request("POST", invocations("openai-stall-head"), chat())
+
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(3):
+            pool.submit(ask)
+        wait_until(lambda: faulty.asked["stall-head"] == before + 3, "as many calls as may be")
+        pids = re.findall(r"worker started \(pid (\d+)\)", told(workers))
+        while faulty.open["stall-head"] == 3:
+            pid = pids.pop()
+            os.kill(int(pid), signal.SIGKILL)
+            wait_until(lambda: f"(pid {pid}) was killed" in told(workers), "its end")  # noqa: B023 (at once)
+            time.sleep(0.1)  # or it had none of the three
+        for _ in range(3):
+            pool.submit(ask)
+        wait_until(lambda: faulty.open["stall-head"] == 3, "others in their place")
+        assert faulty.most["stall-head"] == 3
+        while faulty.asked["stall-head"] < before + 6 or faulty.open["stall-head"]:
+            faulty.let_go()
+            time.sleep(0.01)
+
+
+def told(server: Live) -> str:
+    """What the server's log says besides its calls."""
+    return "\n".join(str(entry.get("message")) for entry in server.log())

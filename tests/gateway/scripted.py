@@ -36,6 +36,7 @@ from cloche.gateway.governor import Lasting
 from cloche.gateway.mapped_table import reserve_space
 from cloche.gateway.pipeline import Ask, Gateway
 from cloche.gateway.recording import Recorder
+from cloche.gateway.shared_line import Lines
 from cloche.providers.base import Decoder
 from cloche.providers.local import EngineAddress, LocalTranslator
 from cloche.snapshot import Bindings, Grant, LocalModel, Slot, Snapshot, compile_endpoint
@@ -236,9 +237,17 @@ def fresh_counters(slots: int = 64, now: Callable[[], float] = time.time) -> Cou
 
 
 class World:
-    """A gateway with two endpoints: `chat` is split between two providers, `local` runs on an engine."""
+    """A gateway with two endpoints: `chat` is split between two providers, `local` runs on an engine.  `lines`: those
+    that it shares with other gateways."""
 
-    def __init__(self, *, parallel: int = 2, queue: int = 4, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        parallel: int = 2,
+        queue: int = 4,
+        now: Callable[[], float] = time.time,
+        lines: Lines | None = None,
+    ) -> None:
         self.calls: list[Outbound] = []
         self.records: list[CallRecord] = []
         self.clock = Clock()
@@ -246,7 +255,7 @@ class World:
         self.engine = Engine(self.slots)
         self.snapshot = Slot(self._compiled({"local": self.engine}))
         self.counters = fresh_counters(now=now)
-        self.lasting = Lasting(self.counters, Entities())
+        self.lasting = Lasting(self.counters, Entities(lines))
         record = Recorder(self.records.append)
         self.gateway = Gateway(self.snapshot, Admission(TOKEN_KEY), self._send, record, self.lasting)
 

@@ -14,6 +14,7 @@ from cloche.domain.ai_gateway import AiGateway, Fallback, Retries, TimeLimits
 from cloche.domain.errors import Problem, ProviderBroken, ProviderTimeout, ProviderUnavailable, ProviderUnreachable
 from cloche.domain.outbound import Timeouts
 from cloche.gateway.call import Call
+from cloche.gateway.shared_line import Lines
 from cloche.snapshot import Bindings, LocalModel, compile_endpoint
 
 from .scripted import Client, Outbound, World
@@ -24,9 +25,9 @@ FALLBACK = AiGateway(fallback_config=Fallback(True))
 QUICK = Retries(1, backoff_seconds=0.01)
 
 
-def ruled(rules: AiGateway) -> World:
+def ruled(rules: AiGateway, lines: Lines | None = None) -> World:
     """A world whose endpoint `chat` has rules."""
-    world = World()
+    world = World(lines=lines)
     snapshot = world.snapshot.current()
     chat = structs.replace(snapshot.endpoints["chat"], rules=rules)
     world.snapshot.swap(structs.replace(snapshot, endpoints={**snapshot.endpoints, "chat": chat}))

@@ -227,10 +227,11 @@ def test_its_memory_outlives_the_configuration() -> None:
     """A snapshot that is swapped closes no breaker; one without breakers does."""
 
     async def main() -> None:
-        world = ruled(QUICK)
+        slow = AiGateway(circuit_breaker_config=CircuitBreaker(True, min_calls=2))
+        world = ruled(slow)
         open_breaker(world)
         snapshot = world.snapshot.current()
-        for rules, hosts in ((QUICK, {"second.test"}), (AiGateway(), {"first.test", "second.test"})):
+        for rules, hosts in ((slow, {"second.test"}), (AiGateway(), {"first.test", "second.test"})):
             chat = structs.replace(snapshot.endpoints["chat"], rules=structs.replace(rules))
             world.snapshot.swap(structs.replace(snapshot, endpoints={"chat": chat}))
             made = len(world.calls)

@@ -51,6 +51,13 @@ class Refused(msgspec.Struct, tag=True):
         return kind(self.message, retry_after=self.retry_after)
 
 
+class Admitted(msgspec.Struct, tag=True):
+    """To a worker: a call that waited at a served entity may go, and is counted as one that runs."""
+
+    ticket: int
+    entity: str
+
+
 class Elsewhere(msgspec.Struct, tag=True):
     """To a worker, every second: the figures and totals of all other workers together, and what cloche takes of
     this host.  `hour`: what came to their last hour since it was told of that, by endpoint id."""
@@ -92,6 +99,27 @@ class Leave(msgspec.Struct, tag=True):
     finished: bool
 
 
+class Wait(msgspec.Struct, tag=True):
+    """To the host: a call waits at a served entity, which works on so many at once.  Numbers are the worker's own, and
+    others than those of Enter."""
+
+    ticket: int
+    entity: str
+    max_calls: int
+
+
+class GiveUp(msgspec.Struct, tag=True):
+    """To the host: a call waits at its entity no more."""
+
+    ticket: int
+
+
+class Freed(msgspec.Struct, tag=True):
+    """To the host: a call at a served entity has ended while others wait."""
+
+    entity: str
+
+
 class Stalled(msgspec.Struct, tag=True):
     """To the host: an engine has left a call without an answer."""
 
@@ -114,8 +142,8 @@ class Counted(msgspec.Struct, tag=True):
     hour: dict[str, list[PastMinute]]
 
 
-ToWorker = Engines | Turn | Refused | Elsewhere | Said
-ToHost = Accepting | Published | Enter | Leave | Stalled | AskLog | Counted
+ToWorker = Engines | Turn | Refused | Admitted | Elsewhere | Said
+ToHost = Accepting | Published | Enter | Leave | Wait | GiveUp | Freed | Stalled | AskLog | Counted
 
 _encode = msgspec.json.Encoder().encode
 

@@ -25,16 +25,18 @@ class Handover(msgspec.Struct, frozen=True):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """The same at the other end, with the descriptors of the listening socket and of the channel to the host."""
+    """The same at the other end, with the descriptors of the listening socket and of the channel to the host, and which
+    of the workers it is, from 0 on."""
 
     handover: Handover
     listener: int
     channel: int
+    place: int
 
 
-def encode(handover: Handover, listener: int, channel: int) -> bytes:
+def encode(received: Received) -> bytes:
     """As bytes for the pipe."""
-    return msgspec.json.encode(Received(handover, listener, channel), enc_hook=str)
+    return msgspec.json.encode(received, enc_hook=str)
 
 
 def decode(data: bytes) -> Received:

@@ -14,11 +14,14 @@ from concurrent.futures import TimeoutError as FutureTimeout
 
 from cloche.bootstrap.channel import (
     Accepting,
+    Admitted,
     AskLog,
     Counted,
     Elsewhere,
     Engines,
     Enter,
+    Freed,
+    GiveUp,
     Leave,
     Line,
     Published,
@@ -26,10 +29,13 @@ from cloche.bootstrap.channel import (
     Said,
     Stalled,
     Turn,
+    Wait,
 )
 from cloche.domain.outbound import Timeouts
+from cloche.gateway.entity_table import EntityTable
 from cloche.gateway.figures import HostFigures
 from cloche.gateway.remote_model import RemoteModels
+from cloche.gateway.shared_line import Lines
 from cloche.gateway.totals import HostTotals
 
 FIGURES_SECONDS = 1.0
@@ -37,13 +43,15 @@ _LOG_SECONDS = 5.0
 
 
 class HostLink:
-    """For a loop.  `models`: the host's, as they are seen from here.  `told`: the host has said how they are."""
+    """For a loop.  `models`: the host's, as they are seen from here.  `told`: the host has said how they are.
+    `lines`: in front of served entities, which the host keeps for all workers."""
 
-    def __init__(self, line: Line, engine_timeouts: Timeouts, max_tokens_default: int) -> None:
+    def __init__(self, line: Line, engine_timeouts: Timeouts, max_tokens_default: int, table: EntityTable) -> None:
         self._line = line
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._logs: dict[int, Future[str]] = {}
+        self.lines = Lines(table, self, self._loop)
         self.models = RemoteModels(self, engine_timeouts, max_tokens_default)
         self.told = asyncio.Event()
 
@@ -60,6 +68,18 @@ class HostLink:
     def stalled(self, model: str) -> None:
         """An engine has left a call without an answer."""
         self._line.send(Stalled(model))
+
+    def wait(self, ticket: int, entity: str, max_calls: int) -> None:
+        """A call stands in an entity's line."""
+        self._line.send(Wait(ticket, entity, max_calls))
+
+    def give_up(self, ticket: int) -> None:
+        """It waits no more."""
+        self._line.send(GiveUp(ticket))
+
+    def freed(self, entity: str) -> None:
+        """A call has ended while others wait."""
+        self._line.send(Freed(entity))
 
     def log(self, model: str) -> str:
         """An engine's last lines; empty if the host does not answer.  Waits; for threads only."""
@@ -98,6 +118,8 @@ class HostLink:
                     self.models.places.turn(ticket)
                 case Refused(ticket):
                     self.models.places.refuse(ticket, message.problem())
+                case Admitted(ticket, entity):
+                    self.lines.admitted(ticket, entity)
                 case Engines(news):
                     if self.models.tell(news):
                         on_models_changed()
@@ -110,3 +132,4 @@ class HostLink:
                     if asked is not None:
                         asked.set_result(text)
         self.models.places.refuse_all()
+        self.lines.refuse_all()

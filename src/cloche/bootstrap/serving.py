@@ -60,6 +60,7 @@ from cloche.gateway.pipeline import Gateway
 from cloche.gateway.probe import Prober
 from cloche.gateway.recording import Recorder
 from cloche.gateway.shared_counters import SharedCounters
+from cloche.gateway.shared_line import Lines
 from cloche.gateway.totals import HostTotals
 from cloche.gateway.tracking import Ledger
 from cloche.http.app import App
@@ -100,9 +101,10 @@ def _sweeping(*kept: KeptAnswers | AnswerCache) -> asyncio.Task[None]:
 
 
 class Serving:
-    """Made in the event loop.  `models`: the local models, wherever their engines are."""
+    """Made in the event loop.  `models`: the local models, wherever their engines are.  `lines`: in front of served
+    entities, where other processes take calls too."""
 
-    def __init__(self, plan: Plan, store: Store, models: LocalModels) -> None:
+    def __init__(self, plan: Plan, store: Store, models: LocalModels, lines: Lines | None = None) -> None:
         self._plan = plan
         self._store = store
         self._models = models
@@ -119,7 +121,7 @@ class Serving:
         self._usages = Usages(store, self._slot.current)
         self._ledger = Ledger(self._slot, workspace_id(store.key))
         self._traces = TraceWriter(plan.settings, plan.traces, self._slot)
-        self._entities = Entities(plan.settings.workers)
+        self._entities = Entities(lines)
         self.figures.circuits = self._entities.circuits
         self.publisher.published += (self._entities.keep_only, self.totals.keep_only, self.figures.keep_only)
 

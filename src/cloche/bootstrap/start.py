@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 
 from cloche.bootstrap import welcome
 from cloche.bootstrap.desk import EngineNewsRoom
+from cloche.bootstrap.entity_lines import EntityLines
 from cloche.bootstrap.handover import Handover
 from cloche.bootstrap.host import engine_host, hosting
 from cloche.bootstrap.outage import Keeper, come_up, opened
@@ -18,11 +19,12 @@ from cloche.bootstrap.plan import Plan, listen, make_plan
 from cloche.bootstrap.repeating import repeat
 from cloche.bootstrap.serving import Serving
 from cloche.bootstrap.usage import MEASURE_SECONDS, UsageMeter
-from cloche.bootstrap.workers import Workers
+from cloche.bootstrap.workers import Rooms, Workers
 from cloche.control.master_key import follow_file, master_keys
 from cloche.engine.host import EngineHost
 from cloche.engine.progress import Progress
 from cloche.engine.pull import pull
+from cloche.gateway.entity_table import EntityTable
 from cloche.gateway.local_model import EngineModels
 from cloche.settings import Settings, prepare_home
 from cloche.store.database import Store
@@ -109,7 +111,9 @@ async def _with_workers(plan: Plan, store: Store, listener: socket.socket) -> No
         )
 
     keys = Handover(settings, master_keys(settings), store.sealed_token_key)
-    workers = Workers(settings.workers, keys, listener, EngineNewsRoom(engines, models, names))
+    table = EntityTable.fresh(settings.home, settings.workers)
+    rooms = Rooms(EngineNewsRoom(engines, models, names), EntityLines(table))
+    workers = Workers(settings.workers, keys, listener, rooms)
 
     host.publisher.published.append(workers.hour.keep_only)
 
@@ -118,8 +122,11 @@ async def _with_workers(plan: Plan, store: Store, listener: socket.socket) -> No
         await workers.follow_up(host.publisher.current().revision)
         _welcome(plan, listener, first_token)
 
-    async with _hosting(plan, host, engines):
-        await workers.run(announce)
+    try:
+        async with _hosting(plan, host, engines):
+            await workers.run(announce)
+    finally:
+        table.close()
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ import logging
 import signal
 import socket
 import sys
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,6 +23,7 @@ from cloche.bootstrap.plan import Plan, make_plan
 from cloche.bootstrap.serving import Serving
 from cloche.bootstrap.start import run_in_loop
 from cloche.control.master_key import follow_file
+from cloche.gateway.entity_table import EntityTable
 from cloche.gateway.local_model import engine_timeouts
 from cloche.settings import Settings
 from cloche.store.database import Store
@@ -39,9 +41,11 @@ def main() -> None:
     follow_file(store, given.settings)
     plan = make_plan(_without_declarations(given.settings))
     listener, channel = socket.socket(fileno=received.listener), socket.socket(fileno=received.channel)
+    table = EntityTable.of_home(given.settings.home, given.settings.workers, received.place)
     try:
-        run_in_loop(lambda: _serve(plan, store, listener, channel))
+        run_in_loop(lambda: _serve(plan, store, Ends(listener, channel, table)))
     finally:
+        table.close()
         store.close()
 
 
@@ -50,10 +54,20 @@ def _without_declarations(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, config=None, endpoints=(), default_endpoint=False)
 
 
-async def _serve(plan: Plan, store: Store, listener: socket.socket, channel: socket.socket) -> None:
+class Ends(NamedTuple):
+    """What a worker shares with others: the socket that calls come by, its channel to the host, and the table of served
+    entities."""
+
+    listener: socket.socket
+    channel: socket.socket
+    table: EntityTable
+
+
+async def _serve(plan: Plan, store: Store, ends: Ends) -> None:
     loop = asyncio.get_running_loop()
-    link = HostLink(await Line.on(channel), engine_timeouts(plan.engine), plan.settings.max_tokens_default)
-    serving = Serving(plan, store, link.models)
+    line, max_tokens = await Line.on(ends.channel), plan.settings.max_tokens_default
+    link = HostLink(line, engine_timeouts(plan.engine), max_tokens, ends.table)
+    serving = Serving(plan, store, link.models, link.lines)
 
     def recompile() -> None:
         loop.run_in_executor(None, serving.publisher.recompile)
@@ -69,7 +83,7 @@ async def _serve(plan: Plan, store: Store, listener: socket.socket, channel: soc
         await link.told.wait()
         await asyncio.to_thread(come_up, serving.publisher, plan.settings)
         async with serving.following():
-            await serving.run(listener, accepting)
+            await serving.run(ends.listener, accepting)
     finally:
         listening.remove_done_callback(_end)
         for task in (listening, telling):

@@ -17,10 +17,12 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import NamedTuple
 
-from cloche.bootstrap.channel import Accepting, Counted, Elsewhere, Line, Published, ToHost
+from cloche.bootstrap.channel import Accepting, Counted, Elsewhere, Freed, GiveUp, Line, Published, ToHost, Wait
 from cloche.bootstrap.desk import Desk, EngineNewsRoom
-from cloche.bootstrap.handover import Handover, encode
+from cloche.bootstrap.entity_lines import EntityLines
+from cloche.bootstrap.handover import Handover, Received, encode
 from cloche.bootstrap.repeating import repeat
 from cloche.bootstrap.usage import MEASURE_SECONDS, UsageMeter
 from cloche.domain.errors import OurFault
@@ -50,16 +52,27 @@ class WorkerFailed(OurFault):
     """A worker did not come up at the start; the log has its own words.  For the operator at the terminal."""
 
 
+class Rooms(NamedTuple):
+    """Where workers are waited on: at the engines, and at the lines in front of served entities."""
+
+    engines: EngineNewsRoom
+    entities: EntityLines
+
+
 class Worker:
     """One process.  `minutes`, `totals`: its figures, and `revision`: what is in force in it, as it last told them.
 
-    `on_hour` takes what it tells of its last hour; `owed`: what it is to be told of the others'.
+    `on_hour` takes what it tells of its last hour; `owed`: what it is to be told of the others'.  `place`: which of the
+    workers it is.
     """
 
-    def __init__(self, process: Process, line: Line, room: EngineNewsRoom) -> None:
+    def __init__(self, process: Process, line: Line, rooms: Rooms, place: int) -> None:
         self.pid = process.pid
         self.line = line
-        self.desk = Desk(room, line.send)
+        self.desk = Desk(rooms.engines, line.send)
+        self._lines = rooms.entities
+        self._place = place
+        self._lines.join(place, line.send)
         self.minutes: Mapping[str, Minute] = {}
         self.totals = Totals()
         self.revision = 0
@@ -69,7 +82,7 @@ class Worker:
         self._heard_at = time.monotonic()
 
     @classmethod
-    async def start(cls, handover: Handover, listener: socket.socket, room: EngineNewsRoom) -> Worker:
+    async def start(cls, handover: Handover, listener: socket.socket, rooms: Rooms, place: int) -> Worker:
         """Start a process and hand over to it.  Raises OSError."""
         ours, theirs = socket.socketpair()
         with theirs:
@@ -81,10 +94,10 @@ class Worker:
                 start_new_session=True,  # a Ctrl-C is for the host, which tells the workers
             )
             assert process.stdin is not None
-            process.stdin.write(encode(handover, listener.fileno(), theirs.fileno()))
+            process.stdin.write(encode(Received(handover, listener.fileno(), theirs.fileno(), place)))
             process.stdin.close()
-        worker = cls(process, await Line.on(ours), room)
-        worker.desk.tell(room.news())
+        worker = cls(process, await Line.on(ours), rooms, place)
+        worker.desk.tell(rooms.engines.news())
         return worker
 
     async def listen(self, started: asyncio.Future[None]) -> str:
@@ -96,6 +109,7 @@ class Worker:
             self.desk.close()
             self.line.close()
         status = await self._process.wait()
+        self._lines.leave(self._place)
         return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
 
     def signal(self, number: signal.Signals) -> None:
@@ -124,6 +138,8 @@ class Worker:
             case Accepting():
                 if not started.done():
                     started.set_result(None)
+            case Wait() | GiveUp() | Freed():
+                self._lines.take(self._place, message)
             case _:
                 self.desk.take(message)
 
@@ -132,11 +148,11 @@ class Workers:
     """`count` workers on a listening socket, which this closes when it has served.  `hour`: the calls of all of them,
     also of those that are gone."""
 
-    def __init__(self, count: int, handover: Handover, listener: socket.socket, room: EngineNewsRoom) -> None:
+    def __init__(self, count: int, handover: Handover, listener: socket.socket, rooms: Rooms) -> None:
         self._count = count
         self._handover = handover
         self._listener = listener
-        self._room = room
+        self._rooms = rooms
         self._living: set[Worker] = set()
         self._meter = UsageMeter()
         self._usage: Usage | None = None
@@ -152,7 +168,7 @@ class Workers:
             loop.add_signal_handler(number, self._stop)
         self._listener.listen(socket.SOMAXCONN)
         started = [loop.create_future() for _ in range(self._count)]
-        keepers = [asyncio.create_task(self._keep(each), name="worker") for each in started]
+        keepers = [asyncio.create_task(self._keep(each, place), name="worker") for place, each in enumerate(started)]
         others = [
             asyncio.create_task(repeat(NEWS_SECONDS, "telling workers of the engines", self._tell_news)),
             asyncio.create_task(repeat(FIGURES_SECONDS, "telling workers of each other", self._tell_figures)),
@@ -191,12 +207,12 @@ class Workers:
         for worker in self._living:
             worker.signal(signal.SIGTERM if self._signals == 1 else signal.SIGINT)
 
-    async def _keep(self, started: asyncio.Future[None]) -> None:
+    async def _keep(self, started: asyncio.Future[None], place: int) -> None:
         """One worker after another, in one place."""
         pause = 0.0
         while not self._stopping.is_set():
             began = time.monotonic()
-            how = await self._live(started)
+            how = await self._live(started, place)
             if self._stopping.is_set():
                 return
             if not started.done():
@@ -207,10 +223,10 @@ class Workers:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _live(self, started: asyncio.Future[None]) -> str:
+    async def _live(self, started: asyncio.Future[None], place: int) -> str:
         """A worker's life; returns how it ended."""
         try:
-            worker = await Worker.start(self._handover, self._listener, self._room)
+            worker = await Worker.start(self._handover, self._listener, self._rooms, place)
         except OSError as error:
             return f"could not be started ({error})"
         worker.on_hour = functools.partial(self._spread, worker)
@@ -237,7 +253,7 @@ class Workers:
 
     async def _tell_news(self) -> None:
         if self._living:
-            news = self._room.news()
+            news = self._rooms.engines.news()
             for worker in self._living:
                 worker.desk.tell(news)
 
@@ -245,7 +261,7 @@ class Workers:
         self._usage = await asyncio.to_thread(self._meter.measure)
 
     async def _tell_figures(self) -> None:
-        lines = self._room.lines()
+        lines = self._rooms.engines.lines()
         for worker in self._living:
             worker.check_alive()
             others = [each for each in self._living if each is not worker]

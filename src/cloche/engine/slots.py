@@ -33,6 +33,27 @@ class Clock(Protocol):
         """Call `callback` after `delay` seconds."""
 
 
+class Pace:
+    """How long calls take, as a moving average, and so when who comes back would probably get a turn."""
+
+    __slots__ = ("_measured", "_seconds")
+
+    def __init__(self) -> None:
+        self._seconds = FIRST_GUESS_SECONDS
+        self._measured = False
+
+    def learn(self, seconds: float) -> None:
+        """A call took so long."""
+        weight = NEWEST_WEIGHT if self._measured else 1.0
+        self._seconds += weight * (seconds - self._seconds)
+        self._measured = True
+
+    def refusal(self, why: str, places: int, parallel: int) -> LimitExceeded:
+        """A refusal of the call that would have that place in the line."""
+        seconds = min(max(math.ceil(self._seconds * places / parallel), 1), MAX_RETRY_AFTER)
+        return LimitExceeded(f"{why} Try again in {seconds} s.", retry_after=seconds)
+
+
 class Ticket:
     """A call's place: waiting, running, or gone."""
 
@@ -69,8 +90,7 @@ class Slots:
         self._queue_seconds = queue_seconds
         self._clock = clock
         self._line: dict[Ticket, None] = {}  # in order of arrival; a dict, so that leaving from the middle is cheap
-        self._service_seconds = FIRST_GUESS_SECONDS
-        self._measured = False
+        self._pace = Pace()
 
     @property
     def waiting(self) -> int:
@@ -111,7 +131,7 @@ class Slots:
             return
         self.running -= 1
         if finished:
-            self._learn(self._clock.time() - ticket._started)
+            self._pace.learn(self._clock.time() - ticket._started)
         self.idle_since = self._clock.time()
         self._admit()
 
@@ -129,14 +149,5 @@ class Slots:
         ticket._slots = None
         ticket._on_refused(self._refusal(f"The model had no free slot for {self._queue_seconds:g} seconds."))
 
-    def _learn(self, seconds: float) -> None:
-        weight = NEWEST_WEIGHT if self._measured else 1.0
-        self._service_seconds += weight * (seconds - self._service_seconds)
-        self._measured = True
-
     def _refusal(self, why: str) -> LimitExceeded:
-        """A refusal that says when a call that comes back would probably get its turn."""
-        places = len(self._line) + 1
-        wait = math.ceil(self._service_seconds * places / self.parallel)
-        seconds = min(max(wait, 1), MAX_RETRY_AFTER)
-        return LimitExceeded(f"{why} Try again in {seconds} s.", retry_after=seconds)
+        return self._pace.refusal(why, len(self._line) + 1, self.parallel)

@@ -1,7 +1,8 @@
 """What this process remembers of the served entities of endpoints with rules: how busy, how fast, how well they are.
 
-It outlives configurations: an entity is the same as long as its endpoint and its name are.  Other processes have
-memories of their own.  Must not know why an entity is asked.
+It outlives configurations: an entity is the same as long as its endpoint and its name are.  Where several processes of
+this host take calls, how many calls an entity has and whether it is left alone is known to all of them together; the
+rest each knows for itself.  Must not know why an entity is asked.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from itertools import pairwise
 from cloche.domain.ai_gateway import AiGateway
 from cloche.domain.errors import NotReady, Problem
 from cloche.engine.slots import Slots, Ticket
-from cloche.gateway.breakers import Breaker, Circuit, Trying
+from cloche.gateway.breakers import TRYING_SECONDS, Breaker, Circuit, Trying
+from cloche.gateway.entity_table import entity_name
+from cloche.gateway.shared_latch import SharedLatch
+from cloche.gateway.shared_line import Lines, SharedSlots, SharedTicket
 from cloche.snapshot import CompiledEndpoint, Snapshot, Target
 
 FORGET_SECONDS = 10.0
@@ -26,14 +30,17 @@ FAILURE_SECONDS = 5.0
 
 
 class Standing:
-    """One entity's.  `running`: attempts that have not ended, those that wait for a place too."""
+    """One entity's.  `running`: attempts that have not ended, those that wait for a place too.  `name`: as processes
+    call it between them.  `lines`: theirs, where there are several."""
 
-    __slots__ = ("_measured_at", "_seconds", "breaker", "running", "slots")
+    __slots__ = ("_lines", "_measured_at", "_name", "_seconds", "breaker", "running", "slots")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "", lines: Lines | None = None) -> None:
         self.running = 0
         self.breaker: Breaker | None = None
-        self.slots: Slots | None = None
+        self.slots: Slots | SharedSlots | None = None
+        self._name = name
+        self._lines = lines
         self._seconds = 0.0
         self._measured_at: float | None = None
 
@@ -58,24 +65,28 @@ class Standing:
             self._seconds = max(seconds, before + seconds * (1 - kept))
         self._measured_at = now
 
-    def obey(self, rules: AiGateway, workers: int) -> None:
+    def obey(self, rules: AiGateway) -> None:
         """These rules are in force."""
         breaker = rules.circuit_breaker_config
         if breaker is None or not breaker.enabled:
+            if self.breaker is not None:
+                self.breaker.forget()
             self.breaker = None
         elif self.breaker is None:
-            self.breaker = Breaker(breaker)
+            latch = None if self._lines is None else SharedLatch(self._lines.table, self._name)
+            self.breaker = Breaker(breaker, latch)
         else:
             self.breaker.rules = breaker
         limit = rules.concurrency_config
         if limit is None:
             self.slots = None  # whoever waits in the line still gets a turn
-            return
-        shares = max(1, limit.max_calls // workers), -(-limit.queue_limit // workers)
-        if self.slots is None:
-            self.slots = Slots(*shares, limit.queue_seconds, asyncio.get_running_loop())
+        elif self.slots is not None:
+            self.slots.resize(limit.max_calls, limit.queue_limit, limit.queue_seconds)
+        elif self._lines is not None:
+            self.slots = SharedSlots(self._name, self._lines, limit)
         else:
-            self.slots.resize(*shares, limit.queue_seconds)
+            clock = asyncio.get_running_loop()
+            self.slots = Slots(limit.max_calls, limit.queue_limit, limit.queue_seconds, clock)
 
 
 class Visit:
@@ -93,7 +104,7 @@ class Visit:
         self._call = call
         self._ask = ask
         self._refused = refused
-        self._ticket: Ticket | None = None
+        self._ticket: Ticket | SharedTicket | None = None
         self._handle: asyncio.Handle | None = None
         self._has_turn = False
         self.began = time.perf_counter()
@@ -115,8 +126,9 @@ class Visit:
             self._ticket = standing.slots.enter(self._turn, self._refused)
         self._standing = standing
         standing.running += 1
-        if self._has_turn and standing.breaker is not None:
-            standing.breaker.enter(self._call)
+        if self._has_turn and standing.breaker is not None and not standing.breaker.enter(self._call):
+            self.end(well=None)
+            raise left_alone(TRYING_SECONDS)
 
     def _turn(self) -> None:
         """There is a place.  What has waited goes on in a turn of its own: a line of which every call fails at once
@@ -132,8 +144,9 @@ class Visit:
         if seconds > 0:
             self._refused(left_alone(seconds))
             return
-        if self._standing.breaker is not None:
-            self._standing.breaker.enter(self._call)
+        if self._standing.breaker is not None and not self._standing.breaker.enter(self._call):
+            self._refused(left_alone(TRYING_SECONDS))
+            return
         self._ask()
 
     def end(self, well: bool | None, first_byte_at: float | None = None) -> None:
@@ -191,10 +204,10 @@ class Known:
 
 
 class Entities:
-    """All that is remembered.  `workers`: among how many processes of this host a limit is shared."""
+    """All that is remembered.  `lines`: those in front of entities, where several processes share them."""
 
-    def __init__(self, workers: int = 1) -> None:
-        self._workers = workers
+    def __init__(self, lines: Lines | None = None) -> None:
+        self._lines = lines
         self._known: dict[str, Known] = {}
 
     def of(self, compiled: CompiledEndpoint) -> Known:
@@ -210,9 +223,12 @@ class Entities:
         if not (rules.circuit_breaker_config or rules.concurrency_config or rules.routing_config):
             return Known(compiled, {})
         kept = {} if before is None else before.standings
-        standings = {name: kept.get(name) or Standing() for name in compiled.targets}
+        endpoint_id = compiled.endpoint.id
+        standings = {
+            name: kept.get(name) or Standing(entity_name(endpoint_id, name), self._lines) for name in compiled.targets
+        }
         for standing in standings.values():
-            standing.obey(rules, self._workers)
+            standing.obey(rules)
         return Known(compiled, standings)
 
     def keep_only(self, snapshot: Snapshot) -> None:
