@@ -16,11 +16,11 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 TOKEN = "dapi0123456789abcdef0123456789abcdef"
 PORT = 8080
@@ -58,6 +58,8 @@ ANSWER_IN_JAPANESE = """クロッシュは若い苗を**暖かく保ち、風か
 """
 PRICES = {"gpt-4o-mini": (0.15, 0.6), "claude-sonnet-4-5": (3.0, 15.0), "mistral-small-latest": (0.1, 0.3)}
 
+URGENT = "frost tonight"
+
 Event = dict[str, Any]
 
 
@@ -65,38 +67,50 @@ class Scripted(BaseHTTPRequestHandler):
     """A provider that says the same to everybody, as OpenAI or Anthropic would say it."""
 
     protocol_version = "HTTP/1.1"
+    overloaded: ClassVar[set[str]] = set()
 
     def do_POST(self) -> None:
         """One call."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         time.sleep(random.uniform(0.05, 0.2))
         text = ANSWER_IN_JAPANESE if "\\u30" in json.dumps(body) else ANSWER
-        if "/down/" in self.path:
+        if "/down/" in self.path or self._first_urgent(body):
             self._send(503, "application/json", b'{"error": {"message": "The engine is overloaded"}}')
         elif self.path.endswith("/embeddings"):
             vector = {"object": "embedding", "index": 0, "embedding": [0.25] * 8}
             usage = {"prompt_tokens": 9, "total_tokens": 9}
             told = {"object": "list", "model": body["model"], "data": [vector], "usage": usage}
             self._send(200, "application/json", json.dumps(told).encode())
+        elif body.get("stream"):
+            self._stream(messages_pieces if self.path.endswith("/messages") else pieces, body["model"], text)
         elif self.path.endswith("/messages"):
             content = [{"type": "text", "text": text}]
             long = "contract" in json.dumps(body["messages"])
             usage = {"input_tokens": 42_300 if long else 38, "output_tokens": 1_900 if long else 124}
             told = {"id": "m", "type": "message", "role": "assistant", "model": body["model"], "content": content}
             self._send(200, "application/json", json.dumps(told | {"stop_reason": "end_turn", "usage": usage}).encode())
-        elif body.get("stream"):
-            self.send_response(200)
-            self.send_header("content-type", "text/event-stream")
-            self.send_header("connection", "close")
-            self.end_headers()
-            for piece in pieces(body["model"], text):
-                self.wfile.write(piece)
-                time.sleep(0.008)
         else:
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
             told = {"id": "c", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice]}
             told["usage"] = {"prompt_tokens": 38, "completion_tokens": 124, "total_tokens": 162}
             self._send(200, "application/json", json.dumps(told).encode())
+
+    def _first_urgent(self, body: Event) -> bool:
+        """Whoever is asked what is urgent first is overloaded, after a while; the next one is not."""
+        if URGENT not in json.dumps(body) or URGENT in self.overloaded:
+            return False
+        self.overloaded.add(URGENT)
+        time.sleep(0.25)
+        return True
+
+    def _stream(self, make: Callable[[str, str], Iterator[bytes]], model: str, text: str) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.end_headers()
+        for piece in make(model, text):
+            self.wfile.write(piece)
+            time.sleep(0.008)
 
     def _send(self, status: int, kind: str, data: bytes) -> None:
         self.send_response(status)
@@ -118,6 +132,24 @@ def pieces(model: str, text: str) -> Iterator[bytes]:
     yield b"data: " + json.dumps(frame | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}).encode()
     usage = {"prompt_tokens": 38, "completion_tokens": 124, "total_tokens": 162}
     yield b"\n\ndata: " + json.dumps(frame | {"choices": [], "usage": usage}).encode() + b"\n\ndata: [DONE]\n\n"
+
+
+def messages_pieces(model: str, text: str) -> Iterator[bytes]:
+    """The answer as a stream of Anthropic's."""
+    message = {"id": "m", "type": "message", "role": "assistant", "model": model, "content": []}
+    message |= {"stop_reason": None, "usage": {"input_tokens": 38, "output_tokens": 1}}
+    events: list[Event] = [{"type": "message_start", "message": message}]
+    events.append({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
+    for at in range(0, len(text), 5):
+        delta = {"type": "text_delta", "text": text[at : at + 5]}
+        events.append({"type": "content_block_delta", "index": 0, "delta": delta})
+    events.append({"type": "content_block_stop", "index": 0})
+    usage = {"output_tokens": 124}
+    events.append(
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": usage}
+    )
+    for event in (*events, {"type": "message_stop"}):
+        yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
 class Sample:
@@ -153,13 +185,14 @@ class Sample:
         self.provider.shutdown()
 
     def api(self, method: str, path: str, body: object = None, token: str = TOKEN) -> Any:
-        """One request; its answer, also where it is a refusal."""
+        """One request; its answer, also where it is a refusal.  Of a stream nothing."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as reply:
-                return json.load(reply)
+                whole = reply.read()
+                return json.loads(whole) if reply.headers.get_content_type() == "application/json" else None
         except urllib.error.HTTPError as refusal:
             return json.load(refusal)
 
@@ -269,6 +302,9 @@ def live_calls(sample: Sample) -> None:
     for name, count in (("support-bot", 12), ("translate", 6), ("legacy-faq", 4)):
         for _ in range(count):
             sample.api("POST", f"/serving-endpoints/{name}/invocations", say | {"max_tokens": 300})
+    urgent = {"role": "user", "content": f"There is {URGENT}: are my seedlings safe under glass?"}
+    fell_back = {"messages": [urgent], "stream": True, "client_request_id": "chat-4711"}
+    sample.api("POST", "/serving-endpoints/support-bot/invocations", fell_back)
     sample.api("POST", "/serving-endpoints/product-search/invocations", {"input": "glass bell"})
     sample.api("POST", "/serving-endpoints/quick-answers/invocations", say | {"max_tokens": 24})
 

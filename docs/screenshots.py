@@ -54,7 +54,7 @@ PICTURES = (
     Picture("playground", "/playground?endpoint=support-bot,translate&settings=0", "talk"),
     Picture("models", "/models"),
     Picture("calls", "/calls"),
-    Picture("call", "/calls", "open_call"),
+    Picture("call", "/calls?q=chat-4711", "open_call"),
     Picture("usage", "/usage"),
     Picture("budgets", "/budgets"),
     Picture("tokens", "/tokens"),
@@ -115,7 +115,7 @@ def talk(page: Page) -> None:
 
 
 def open_call(page: Page) -> None:
-    """The drawer of a call that failed at one provider."""
+    """The drawer of a call that failed at one provider and was answered by another."""
     page.get_by_role("row").filter(has_text="support-bot").first.get_by_role("button").click()
     page.get_by_role("dialog").get_by_role("list").first.wait_for()
 

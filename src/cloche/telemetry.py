@@ -46,6 +46,7 @@ class CallRecord(msgspec.Struct, gc=False):
 
     `cost_usd`: of a call whose usage is tracked, where the price is known and the provider counted.
     `translation`: what became of the request's fields on their way to a provider, as the caller was told.
+    `attempt_ms`: when each of the attempts began, and how long it took.
     """
 
     time: float
@@ -68,6 +69,7 @@ class CallRecord(msgspec.Struct, gc=False):
     detail: str | None = None
     translation: str | None = None
     attempts: str | None = None
+    attempt_ms: str | None = None
     cache: str | None = None
     coalesced: bool = False
 

@@ -53,12 +53,14 @@ def test_calls_of_all_workers_are_listed(watched: Live) -> None:
 
 
 def test_attempts_are_told_one_by_one(watched: Live) -> None:
-    """A call that fell back says who was asked and what came of it."""
+    """A call that fell back says who was asked, when, and what came of it."""
     assert watched.ask("spared", client_request_id="spared").status == 200
     told = the_call(watched, "spared")
     first, last = told["attempts"]
-    assert (first["entity"], last) == ("failing", {"entity": "wordy", "outcome": "ok"})
+    assert (first["entity"], last["entity"], last["outcome"]) == ("failing", "wordy", "ok")
     assert first["outcome"].isupper()
+    assert 0 <= first["began_ms"] < first["began_ms"] + first["duration_ms"] <= last["began_ms"]
+    assert last["began_ms"] + last["duration_ms"] == pytest.approx(told["duration_ms"], abs=0.2)
     assert told["entity"] == "wordy"
 
 

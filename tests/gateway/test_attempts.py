@@ -95,6 +95,30 @@ def test_another_entity_is_asked(status: int) -> None:
     run(main)
 
 
+def test_when_each_attempt_was_made_is_told() -> None:
+    """Milliseconds after the call came, one after the other; the last lasts as long as the call.  Of one alone nothing
+    is told."""
+
+    async def main() -> None:
+        world = ruled(FALLBACK)
+        ask(world)
+        await asyncio.sleep(0.02)
+        refuse(world.calls[-1], 503)
+        await turn()
+        world.calls[-1].answer(ANSWER)
+        record = world.records[-1]
+        assert record.attempt_ms is not None
+        first, last = record.attempt_ms.split(", ")
+        began, _, took = first.partition("+")
+        assert float(began) < float(took)
+        assert 20 <= float(took) < float(last) <= record.duration_ms
+        ask(world)
+        world.calls[-1].answer(ANSWER)
+        assert world.records[-1].attempt_ms is None
+
+    run(main)
+
+
 @pytest.mark.parametrize("status", [400, 404, 422])
 def test_the_callers_fault_is_nobody_elses(status: int) -> None:
     """What every entity would refuse goes to the caller at once."""

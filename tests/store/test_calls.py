@@ -28,6 +28,7 @@ def test_a_call_comes_back_as_it_was_written(store: Store) -> None:
         attempts="a=X, b",
         cost_nano_usd=7,
         translation="dropped=seed",
+        attempt_ms="0.1+2.5, 2.6",
     )
     add(store, told, call(2))
     with store.read() as work:

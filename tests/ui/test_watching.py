@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from compat.live import Live
@@ -9,7 +11,7 @@ from compat.provider import Provider
 
 from .conftest import Watch
 from .looks import settled, violations
-from .seeds import counted, external
+from .seeds import counted, entity, external
 
 
 def test_the_log_follows_and_opens(signed_in: Page, watch: Watch, server: Live, provider: Provider) -> None:
@@ -29,6 +31,27 @@ def test_the_log_follows_and_opens(signed_in: Page, watch: Watch, server: Live, 
     assert violations(signed_in) == []
     signed_in.reload()
     expect(drawer.get_by_text("Attempt 1")).to_be_visible()
+
+
+def test_attempts_are_drawn_where_they_were(signed_in: Page, server: Live, provider: Provider) -> None:
+    """The drawer of a call that fell back has each attempt with its time, drawn one after the other."""
+    routes = [{"served_model_name": "failing", "traffic_percentage": 100}]
+    entities = [entity(provider, "failing"), entity(provider, "wordy")]
+    config = {"served_entities": entities, "traffic_config": {"routes": routes}}
+    name = external(server, provider, "failing", {"fallback_config": {"enabled": True}}, config=config)
+    assert server.ask(name, stream=True).status == 200
+    counted(server, name)
+    signed_in.goto(f"{server.url}/calls?endpoint={name}")
+    signed_in.get_by_role("table", name="Calls").locator("tbody tr").get_by_role("button").click()
+    steps = signed_in.get_by_role("dialog", name="Call").get_by_role("listitem")
+    expect(steps.filter(has_text="Attempt 1: failing")).to_contain_text(re.compile(r"at .* ms, for .* ms"))
+    expect(steps.filter(has_text="Attempt 2: wordy")).to_contain_text("answered")
+    failed, wait = signed_in.locator(".calls-track .failed"), signed_in.locator(".calls-track .wait")
+    first, second = failed.bounding_box(), wait.bounding_box()
+    assert first is not None
+    assert second is not None
+    assert first["x"] < second["x"]
+    assert violations(signed_in) == []
 
 
 def test_a_failure_is_found(signed_in: Page, server: Live, provider: Provider) -> None:

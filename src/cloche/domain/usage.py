@@ -19,6 +19,7 @@ class CallUsage(Struct, frozen=True, gc=False):
 
     `status_code` 499: the client hung up before there was a status.  `served_entity_id` None: nobody was asked.
     `estimated`: the tokens are not the provider's count.  `cost_nano_usd`: billionths of a dollar; None: not known.
+    `attempt_ms`: when each of `attempts` began, and how long it took.
     What `hedge_…` tells is of an entity that was asked besides and stopped: an estimate of its prompt.
     Thousands wait to be written, and none is part of a cycle: the garbage collector, which would look at each again
     and again, does not see them.
@@ -52,6 +53,7 @@ class CallUsage(Struct, frozen=True, gc=False):
     hedge_input_token_count: int | None = None
     hedge_cost_nano_usd: int | None = None
     translation: str | None = None
+    attempt_ms: str | None = None
 
 
 class EntityRow(Struct, frozen=True):

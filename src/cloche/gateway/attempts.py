@@ -35,6 +35,7 @@ from cloche.gateway.asking import Request
 from cloche.gateway.breakers import is_well
 from cloche.gateway.call import Call
 from cloche.gateway.entities import Standing, Visit
+from cloche.gateway.tried import Tried
 from cloche.snapshot import Target
 
 _PASSING = (ProviderBusy, ProviderUnavailable, ProviderUnreachable, ProviderBroken)
@@ -65,7 +66,7 @@ class Errand(NamedTuple):
 class Attempts:
     """The attempts of one call.  It is the call's Governed, and its Source while nothing is under way.
 
-    `told`: those that have failed, each with its code.
+    `tried`: those that have failed.  `began`: when the one under way did.
     """
 
     __slots__ = (
@@ -80,7 +81,8 @@ class Attempts:
         "_targets",
         "_timer",
         "_visit",
-        "told",
+        "began",
+        "tried",
     )
 
     def __init__(self, call: Call, errand: Errand) -> None:
@@ -89,7 +91,8 @@ class Attempts:
         self._targets = targets if self._rules.falls_back else targets[:1]
         self._at = 0  # of the targets
         self._retries = 0  # of this target
-        self.told: list[str] = []
+        self.tried: list[Tried] = []
+        self.began = time.perf_counter()
         self._timer: asyncio.Handle | None = None
         self._visit: Visit | None = None
         self._cut = False  # this attempt has less than the whole time
@@ -119,8 +122,8 @@ class Attempts:
         if self._call.trace is not None:
             self._call.trace.over(self._call, problem)
         target = self._targets[self._at]
-        self.told.append(f"{target.entity}={problem.code}")
-        self._call.attempts = ", ".join(self.told) if len(self.told) > 1 else ""
+        self.tried.append(Tried(target.entity, problem.code, self.began, time.perf_counter()))
+        self._call.attempts = tuple(self.tried) if len(self.tried) > 1 else ()
         repeated = isinstance(problem, _CALLERS) and not isinstance(problem, LimitExceeded)
         delay = None if repeated else self._next(problem)
         if delay is None:
@@ -202,6 +205,7 @@ class Attempts:
 
     def _again(self) -> None:
         self._timer = None
+        self.began = time.perf_counter()
         self._call.guard(self._enter_and_ask)
 
     def _enter_and_ask(self) -> None:
@@ -225,8 +229,8 @@ class Attempts:
         target = self._targets[self._at]
         timeouts = replace(target.timeouts, total=max(SHORTEST, self._seconds_left()))
         self._cut = True
-        if self.told:
-            self._call.attempts = ", ".join((*self.told, target.entity))
+        if self.tried:
+            self._call.attempts = (*self.tried, Tried(target.entity, "", self.began))
         asking.ask(self._call, self._request, replace(target, timeouts=timeouts), self._send)
 
     def _leave(self, well: bool | None) -> None:

@@ -20,6 +20,8 @@ from cloche.domain.chat import Usage
 from cloche.domain.endpoint import CHAT_TASK
 from cloche.domain.errors import Problem
 from cloche.domain.translation import Report
+from cloche.gateway.tried import Tried
+from cloche.gateway.tried import told as attempts_told
 from cloche.snapshot import Grant, Target
 from cloche.telemetry import Outcome
 from cloche.wire import errors
@@ -170,7 +172,7 @@ class Call:
         self.reservation: Reserved | None = None
         self.spending: Reserved | None = None  # what it holds of budgets
         self.limits = b""  # header lines that tell how much room there is in the endpoint's limits
-        self.attempts = ""  # which targets were asked and what came of it, where there was more than one
+        self.attempts: tuple[Tried, ...] = ()  # where there was more than one
         self.cache: Literal["", "hit", "miss"] = ""  # where its endpoint keeps answers
         self.coalesced = False  # answered by what was asked for another call
         self.hedge: Target | None = None  # who was asked besides its target, and stopped
@@ -297,7 +299,7 @@ class Call:
         if self.translation:
             told += f"cloche-translation: {self.translation}\r\n".encode("ascii")
         if self.attempts:
-            told += f"cloche-attempts: {self.attempts}\r\n".encode("ascii")
+            told += f"cloche-attempts: {attempts_told(self.attempts)}\r\n".encode("ascii")
         return told
 
     def _overhead(self) -> bytes:

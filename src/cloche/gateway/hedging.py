@@ -17,6 +17,7 @@ from cloche.domain.errors import Problem
 from cloche.domain.outbound import Send
 from cloche.gateway.attempts import SHORTEST, Attempts, Errand
 from cloche.gateway.call import Call
+from cloche.gateway.tried import Tried
 
 
 class Race:
@@ -92,8 +93,8 @@ class Race:
         real, its = self._call, runner.call
         real.target, real.translation = its.target, its.translation
         real.heard_at = its.heard_at
-        told = [text for each in self._runners if each is not runner for text in each.told()] + runner.told()
-        real.attempts = ", ".join(told) if len(told) > 1 else ""
+        tried = [one for each in self._runners if each is not runner for one in each.tried()] + runner.tried()
+        real.attempts = tuple(tried) if len(tried) > 1 else ()
 
     def _note_stopped(self, runner: _Runner) -> None:
         """What it was asked is paid for; an answer that nobody heard is not known."""
@@ -164,14 +165,14 @@ class _Runner:
         call.stream, call.strict = real.stream, real.strict
         call.trace = real.trace
 
-    def told(self) -> list[str]:
+    def tried(self) -> list[Tried]:
         """Its attempts and what came of each."""
-        call, told = self.call, list(self.attempts.told)
+        call, tried, began = self.call, list(self.attempts.tried), self.attempts.began
         if call.outcome == "cancelled" and call.target is not None:
-            told.append(f"{call.target.entity}=CANCELLED")
+            tried.append(Tried(call.target.entity, "CANCELLED", began, time.perf_counter()))
         elif call.problem is None and call.target is not None:
-            told.append(call.target.entity)
-        return told
+            tried.append(Tried(call.target.entity, "", began))
+        return tried
 
     # ---------------------------------------------------------------- Reply
 

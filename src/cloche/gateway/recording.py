@@ -10,6 +10,7 @@ from cloche.domain.money import dollars
 from cloche.gateway.call import Call
 from cloche.gateway.payloads import Payloads
 from cloche.gateway.tracking import Ledger
+from cloche.gateway.tried import times, told
 from cloche.telemetry import CallRecord
 
 
@@ -54,7 +55,8 @@ class Recorder:
                 first_byte_ms=None if first_byte is None else round((first_byte - call.started) * 1000, 3),
                 detail=None if problem is None else problem.summary,
                 translation=call.translation or None,
-                attempts=call.attempts or None,
+                attempts=told(call.attempts) if call.attempts else None,
+                attempt_ms=times(call.attempts, call.started) if call.attempts else None,
                 cache=call.cache or None,
                 coalesced=call.coalesced,
             )

@@ -17,6 +17,7 @@ from cloche.domain.endpoint import EMBEDDINGS_TASK, Endpoint
 from cloche.domain.usage import CallUsage, estimated_tokens
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
+from cloche.gateway.tried import times, told
 from cloche.snapshot import Slot, Target
 from cloche.wire import text_lengths
 
@@ -193,7 +194,8 @@ def row(call: Call, tracked: Tracked, workspace_id: str) -> CallUsage:
         first_byte_ms=None if first_byte is None else round((first_byte - call.started) * 1000, 3),
         outcome=_outcome(call),
         error_code=None if call.problem is None else call.problem.code,
-        attempts=_text(call.attempts) or None,
+        attempts=_text(told(call.attempts)) if call.attempts else None,
+        attempt_ms=times(call.attempts, call.started) if call.attempts else None,
         cost_nano_usd=_cost(target, usage or Usage(*tokens)),
         hedge_entity_name=None if hedge is None else hedge.entity,
         hedge_input_token_count=None if hedge is None else hedge_tokens,

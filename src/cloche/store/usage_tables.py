@@ -63,6 +63,7 @@ endpoint_usage = Table(
     Column("hedge_input_token_count", BigInteger),
     Column("hedge_cost_nano_usd", BigInteger),
     Column("translation", Text),
+    Column("attempt_ms", Text),
     Index("ix_endpoint_usage_newest", "request_time", "databricks_request_id"),
 )
 

@@ -52,10 +52,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One entity that was asked.  `outcome`: `ok`, or the code of its failure."""
+    """One entity that was asked.  `outcome`: `ok`, or the code of its failure.  `began_ms`: after the call came;
+    `duration_ms`: until it failed or was stopped, or of the last one until the call's end.  Null where nobody noted it.
+    """
 
     entity: str
     outcome: str
+    began_ms: float | None
+    duration_ms: float | None
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,15 +178,25 @@ def _fields(told: CallUsage) -> dict[str, Any]:
         "estimated": told.estimated,
         "duration_ms": told.duration_ms,
         "first_byte_ms": told.first_byte_ms,
-        "attempts": _attempts(told.attempts),
+        "attempts": _attempts(told),
         "cost_usd": None if cost is None else dollars(cost + (told.hedge_cost_nano_usd or 0)),
         "translation": told.translation,
     }
 
 
-def _attempts(told: str | None) -> list[Attempt] | None:
-    """As the gateway tells them: `ENTITY=CODE` of one that failed, `ENTITY` of the one that answered."""
-    if not told:
+def _attempts(told: CallUsage) -> list[Attempt] | None:
+    """As the gateway tells them: `ENTITY=CODE` of one that failed, `ENTITY` of the one that answered; and of each when
+    it began and, if it did not last to the end, how long it took, `BEGAN+TOOK`."""
+    if not told.attempts:
         return None
-    parts = (each.partition("=") for each in told.split(", "))
-    return [Attempt(entity, code or ANSWERED) for entity, _, code in parts]
+    parts = [each.partition("=") for each in told.attempts.split(", ")]
+    times = told.attempt_ms.split(", ") if told.attempt_ms else []
+    spans: list[tuple[float | None, float | None]] = [_span(each, told.duration_ms) for each in times]
+    spans += [(None, None)] * (len(parts) - len(spans))
+    # A list that was too long to be kept ends within a name.
+    return [Attempt(entity, code or ANSWERED, *span) for (entity, _, code), span in zip(parts, spans, strict=False)]
+
+
+def _span(text: str, whole: float) -> tuple[float, float]:
+    began, _, took = text.partition("+")
+    return float(began), float(took) if took else round(max(0.0, whole - float(began)), 1)

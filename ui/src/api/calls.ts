@@ -7,6 +7,9 @@ export interface Attempt {
   entity: string;
   /** `ok`, or the code of the failure. */
   outcome: string;
+  /** Milliseconds after the call came; null where nobody noted it. */
+  began_ms: number | null;
+  duration_ms: number | null;
 }
 
 export interface Call {

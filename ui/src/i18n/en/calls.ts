@@ -50,6 +50,8 @@ export const calls = {
     came: "The request came",
     attempt: (number: number, entity: string) => `Attempt ${number}: ${entity}`,
     answered: "answered",
+    span: (began: string, took: string) => `at ${began}, for ${took}`,
+    spans: { failed: "Failed", wait: "Waiting for the answer", flow: "Answering" },
     firstByte: "First byte of the answer",
     end: { ok: "Answered to the end", error: "Ended with an error", cancelled: "The client left" },
     translation: "Translation",

@@ -49,6 +49,8 @@ export const calls: typeof shape = {
     came: "リクエストを受信",
     attempt: (number, entity) => `${number} 回目の試行: ${entity}`,
     answered: "応答あり",
+    span: (began, took) => `${began} 後に開始、${took} 間`,
+    spans: { failed: "失敗", wait: "応答待ち", flow: "応答中" },
     firstByte: "回答の最初のバイト",
     end: { ok: "最後まで回答", error: "エラーで終了", cancelled: "クライアントが切断" },
     translation: "変換",

@@ -1,11 +1,11 @@
 /** One call: what happened when, and what was asked and answered where that is kept. */
 import { type ReactNode, useState } from "react";
 import { useLocation } from "wouter";
-import { type Call, type CallDetail, endOf, useCall } from "~/api/calls";
+import { type Call, type CallDetail, useCall } from "~/api/calls";
 import { part } from "~/api/client";
 import { taskOf, useEndpointChoices } from "~/api/endpoint-choices";
 import type { Body } from "~/api/invocations";
-import { Badge, type Tone } from "~/components/Badge";
+import { Badge } from "~/components/Badge";
 import { Button, ButtonLink } from "~/components/Button";
 import { CodeBlock, CopyLine } from "~/components/copy";
 import { Drawer } from "~/components/Dialog";
@@ -15,7 +15,8 @@ import { replays } from "~/components/query/replays";
 import { Translation } from "~/components/query/Translation";
 import { Loaded } from "~/components/states";
 import { useFormat, useT } from "~/i18n";
-import { Ended, TONE_OF_END } from "./Ended";
+import { Ended } from "./Ended";
+import { Timeline } from "./Timeline";
 
 export function CallDrawer({ id, onClose }: { id: string | null; onClose(): void }) {
   const t = useT("calls").drawer;
@@ -87,59 +88,6 @@ function Facts({ call }: { call: Call }) {
         </div>
       ))}
     </dl>
-  );
-}
-
-interface Step {
-  what: ReactNode;
-  /** Milliseconds after the request came; null where nobody noted it. */
-  at: number | null;
-  tone: Tone;
-}
-
-function Timeline({ call }: { call: Call }) {
-  const t = useT("calls").drawer;
-  const format = useFormat();
-  const end = endOf(call);
-  const attempts = call.attempts ?? (call.entity === null ? [] : [{ entity: call.entity, outcome: call.first_byte_ms === null && end === "error" ? (call.error_code ?? "error") : "ok" }]);
-  const steps: Step[] = [
-    { what: t.came, at: 0, tone: "idle" },
-    ...attempts.map(({ entity, outcome }, index): Step => {
-      const fine = outcome === "ok";
-      const what = (
-        <>
-          {t.attempt(index + 1, entity)} <Badge tone={fine ? "ok" : "bad"}>{fine ? t.answered : outcome}</Badge>
-        </>
-      );
-      return { what, at: null, tone: fine ? "ok" : "bad" };
-    }),
-    ...(call.first_byte_ms === null ? [] : [{ what: t.firstByte, at: call.first_byte_ms, tone: "info" as const }]),
-    { what: t.end[end], at: call.duration_ms, tone: TONE_OF_END[end] },
-  ];
-  return (
-    <>
-      <Bar call={call} />
-      <ol className="calls-steps">
-        {steps.map((step, index) => (
-          <li key={index}>
-            <span className={`dot ${step.tone}`} aria-hidden="true" />
-            <span className="grow">{step.what}</span>
-            <span className="nums faint">{step.at === null ? "" : format.duration(Math.round(step.at))}</span>
-          </li>
-        ))}
-      </ol>
-    </>
-  );
-}
-
-/** How much of the time went by before the first byte. */
-function Bar({ call }: { call: Call }) {
-  const share = call.first_byte_ms === null || !call.duration_ms ? 100 : Math.min(100, (call.first_byte_ms / call.duration_ms) * 100);
-  return (
-    <div className="calls-bar" aria-hidden="true">
-      <span className="wait" style={{ width: `${share}%` }} />
-      <span className="flow" style={{ width: `${100 - share}%` }} />
-    </div>
   );
 }
 
