@@ -163,6 +163,7 @@ def test_what_is_no_request_has_an_id_and_a_line_too(tmp_path: Path, name: str) 
         got = call(edge.port, raw)
         call_id = got.headers["x-request-id"]
         assert got.headers["databricks-request-id"] == call_id
+        assert float(got.headers["cloche-overhead-ms"]) >= 0
         log = edge.wait_for_log(call_id)
     (line,) = [json.loads(line) for line in log.splitlines() if call_id in line]
     assert (line["method"], line["path"], line["status"]) == (method, path, got.status)

@@ -13,7 +13,7 @@ import pytest
 from edge_client import AUTH, HOST, Connection, request
 from edge_server import Edge, serving
 
-VARIES = re.compile(rb"(date|x-request-id|databricks-request-id): [^\r]*\r\n")
+VARIES = re.compile(rb"(date|x-request-id|databricks-request-id|cloche-overhead-ms): [^\r]*\r\n")
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,25 @@ def test_every_chat_path_serves(edge: Edge, path: bytes) -> None:
     assert call(edge.port, request(body, path=path, auth=WRONG)).status == 401
 
 
+OF_EACH_KIND = [
+    (200, request()),
+    (400, request(b"{}")),
+    (401, request(auth=b"")),
+    (404, request(path=b"/serving-endpoints/nobody/invocations")),
+    (200, request(b"", path=b"/api/2.0/serving-endpoints", method=b"GET")),
+    (404, request(b"", path=b"/api/2.0/nothing", method=b"GET")),
+    (200, request(b"", path=b"/health", method=b"GET", auth=b"")),
+]
+
+
+@pytest.mark.parametrize(("status", "raw"), OF_EACH_KIND)
+def test_every_answer_tells_what_cloche_took(edge: Edge, status: int, raw: bytes) -> None:
+    """Of model calls, refusals and everything else: milliseconds, with three digits of parts."""
+    got = call(edge.port, raw)
+    assert got.status == status
+    assert re.fullmatch(r"\d{1,4}\.\d{3}", got.headers["cloche-overhead-ms"])
+
+
 def test_both_forms_of_credentials_open(edge: Edge) -> None:
     """`Bearer TOKEN` and Basic credentials of the user `token` are the same; any other form is a 401."""
     basic = base64.b64encode(f"token:{TOKEN}".encode())

@@ -83,7 +83,10 @@ class App:
             except Exception:  # the edge: a defect ends one request, with its id in the log
                 log.exception("request %s failed inside cloche", request.id)
                 answer = _error(errors.unexpected(request.id))
-            headers = {"x-request-id": request.id, "databricks-request-id": request.id, **dict(answer.headers)}
+            ids = {"x-request-id": request.id, "databricks-request-id": request.id}
+            # Nobody else was asked: what the answer took is cloche's own time.
+            overhead = {"cloche-overhead-ms": f"{(time.perf_counter() - started) * 1000:.3f}"}
+            headers = {**ids, **overhead, **dict(answer.headers)}
 
             def ended(outcome: Outcome, problem: Problem | None = None) -> None:
                 self._record(

@@ -293,10 +293,11 @@ class LaneProtocol(HttpToolsProtocol):
     def _write_refusal(self, problem: Problem) -> None:
         """Answer what never became a call: with an id and a line in the log, like every other request."""
         now, call_id = self.loop.time(), new_id()
+        took = (now - (self._reading_since or now)) * 1000
         body = errors.body(problem)
         fields = (
             f"content-type: application/json\r\nx-request-id: {call_id}\r\ndatabricks-request-id: {call_id}\r\n"
-            f"connection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"cloche-overhead-ms: {took:.3f}\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         default = self.lane.default_headers(self.server_state)
         self.transport.write(b"".join((STATUS_LINE[problem.status], default, fields.encode(), body)))
@@ -308,7 +309,7 @@ class LaneProtocol(HttpToolsProtocol):
                 method=self.parser.get_method().decode() if self.url else "-",
                 path=self.url.partition(b"?")[0][:_MAX_LOGGED_PATH].decode("latin-1") or "-",
                 status=problem.status,
-                duration_ms=round((now - (self._reading_since or now)) * 1000, 3),
+                duration_ms=round(took, 3),
                 outcome="error",
                 error_code=problem.code,
                 detail=problem.message,
