@@ -91,9 +91,10 @@ class Outbound:
 
 class Client:
     """The way back, which remembers everything that went it.  `overhead`: the milliseconds that every head tells, which
-    are never the same twice and so no part of `headers`."""
+    are never the same twice and so no part of `headers`.  `call`: whose way it is, as the edge's have it too."""
 
     def __init__(self) -> None:
+        self.call: Call | None = None
         self.status = 0
         self.headers = b""
         self.overhead = -1.0
@@ -307,7 +308,7 @@ class World:
         client = Client()
         sent = dict(headers or {}) | ({} if token is None else {b"authorization": token})
         ask = Ask(path, endpoint, entity, sent, task)
-        call = self.gateway.open(ask, client)
+        call = client.call = self.gateway.open(ask, client)
         if call.problem is not None:
             call.fail(call.problem)
             return call, client

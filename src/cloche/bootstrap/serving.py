@@ -145,7 +145,7 @@ class Serving:
         if settings.valkey_url is not None:
             shared = SharedCounters(settings.valkey_url, refuses=settings.valkey_down == "refuse")
             await shared.start()
-        counters = Counters.of_home(settings.home)
+        counters = Counters.of_home(settings.home, alone=settings.workers == 1)
         answers = KeptAnswers(settings.home / FOLDER)
         cache = AnswerCache(settings.home / CACHE_FOLDER, self._slot)
         flights = Flights()

@@ -82,21 +82,28 @@ class Taken(NamedTuple):
 
 
 class Counters(MappedTable):
-    """The table in one process.  `now`: Unix seconds; the minutes of all processes are those of one clock."""
+    """The table in one process.  `now`: Unix seconds; the minutes of all processes are those of one clock.
 
-    def __init__(self, descriptor: int, slots: int = SLOTS, now: Callable[[], float] = time.time) -> None:
+    `alone`: no other process counts in it, and one thread does, so there is nothing to lock.
+    """
+
+    def __init__(
+        self, descriptor: int, slots: int = SLOTS, now: Callable[[], float] = time.time, *, alone: bool = False
+    ) -> None:
         super().__init__(descriptor, slots, _WORDS)
         self._now = now
+        self._is_shared = not alone
 
     @classmethod
-    def of_home(cls, home: Path) -> Counters:
+    def of_home(cls, home: Path, *, alone: bool = False) -> Counters:
         """The table of everybody who serves from this home.  Raises OSError."""
-        return cls(open_table(home / FILE, SLOTS * SLOT_BYTES))
+        return cls(open_table(home / FILE, SLOTS * SLOT_BYTES), alone=alone)
 
     def take(self, wants: Sequence[Want]) -> Taken:
         """Count the call under every key if there is room under all of them, else under none."""
         words = self._words
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        if self._is_shared:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
             # The clock is read under the lock: a minute that has ended for one process has ended for all.
             now = int(self._now())
@@ -119,7 +126,8 @@ class Counters(MappedTable):
                 used[index] = words[at + 3], words[at + 4] = calls + 1, tokens + wants[index].needed
             return Taken(minute, seconds, used, None)
         finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            if self._is_shared:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def settle(self, minute: int, changes: Iterable[tuple[Key, int]]) -> None:
         """Give tokens back that were counted in a minute, or count more of them.
@@ -127,7 +135,8 @@ class Counters(MappedTable):
         When that minute is over there is nothing to give back; what comes on top counts in the running one.
         """
         words = self._words
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        if self._is_shared:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
             running = int(self._now()) // 60
             for key, change in changes:
@@ -137,7 +146,8 @@ class Counters(MappedTable):
                 if at >= 0:
                     words[at + 4] = max(0, words[at + 4] + change)
         finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            if self._is_shared:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def _place(self, key: Key, minute: int) -> int:
         """Where this key is counted in this minute: its slot of before, or else one whose minute is over; negative if
