@@ -119,3 +119,21 @@ HARMLESS = """() => {
   return faults;
 }"""
 """What a page with such answers must not have, asked in the browser."""
+
+TAME = """() => {
+  const faults = window.harmed ? ["a script ran"] : [];
+  const wild = "script iframe object embed base meta link style video audio marquee math frame";
+  for (const node of document.body.querySelectorAll("*")) {
+    const tag = node.localName;
+    if (wild.split(" ").includes(tag)) faults.push("element " + tag);
+    for (const { name, value } of node.attributes) {
+      if (/^on|^src.|^(formaction|ping)$/.test(name)) faults.push(`${tag} has ${name}`);
+      if (/^(href|src|action|xlink:href)$/.test(name) && !/^(\\/(?!\\/)|#|https?:\\/\\/127\\.0\\.0\\.1)/.test(value))
+        faults.push(`${tag} leads to ${value}`);
+      if (name === "style" && /url\\(/i.test(value)) faults.push(`${tag} is styled ${value}`);
+    }
+  }
+  if (document.documentElement.scrollWidth > window.innerWidth) faults.push("it is wider than the window");
+  return faults;
+}"""
+"""What a page must not have anywhere, whatever things are called; of a page without links to elsewhere."""

@@ -22,10 +22,15 @@ def settled(page: Page) -> None:
     page.wait_for_function(DRAWN)
 
 
-def moved(page: Page, path: str) -> None:
-    """Another page is drawn as after a link inside of the pages, which does not load everything anew."""
-    before = page.title()
+def lead(page: Page, path: str) -> None:
+    """To another page as a link inside of the pages leads there, which does not load everything anew."""
     page.evaluate("path => (history.pushState(null, '', path), dispatchEvent(new PopStateEvent('popstate')))", path)
+
+
+def moved(page: Page, path: str) -> None:
+    """A page with another title is drawn, after `lead`."""
+    before = page.title()
+    lead(page, path)
     page.wait_for_function("before => document.title !== before", arg=before)
     settled(page)
 
