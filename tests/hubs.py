@@ -8,18 +8,41 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from compat.live import playing
 from gguf_files import small_model
 
+_PATIENCE = 60.0
 SPEC = "hf:org/repo/Tiny-Model.gguf"
 
 
-class _Hub(BaseHTTPRequestHandler):
+class Hub(ThreadingHTTPServer):
+    """Listens on a free port of loopback.  `opened`: the file is given away; else whoever asks waits."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Repository)
+        self.opened = threading.Event()
+        self.opened.set()
+
+    def environ(self, folder: Path) -> dict[str, str]:
+        """What points huggingface_hub here.  `folder`: for its cache."""
+        return {
+            "HF_ENDPOINT": f"http://127.0.0.1:{self.server_port}",
+            "HF_HOME": str(folder / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+            "NO_PROXY": "127.0.0.1",
+        }
+
+
+class _Repository(BaseHTTPRequestHandler):
     """One file of one repository, served as a Hugging Face hub would."""
+
+    server: Hub
 
     def do_HEAD(self) -> None:
         self._answer(b"")
 
     def do_GET(self) -> None:
+        self.server.opened.wait(_PATIENCE)
         self._answer(small_model())
 
     def _answer(self, body: bytes) -> None:
@@ -43,17 +66,5 @@ class _Hub(BaseHTTPRequestHandler):
 @contextmanager
 def small_hub(folder: Path) -> Iterator[dict[str, str]]:
     """The environment that points huggingface_hub at the hub, as long as the block lasts.  `folder`: for its cache."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield {
-            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
-            "HF_HOME": str(folder / "hf"),
-            "HF_HUB_DISABLE_XET": "1",
-            "NO_PROXY": "127.0.0.1",
-        }
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with playing(Hub()) as hub:
+        yield hub.environ(folder)

@@ -17,7 +17,8 @@ from cloche.gateway.pipeline import Gateway
 from cloche.gateway.recording import Recorder
 
 from .scripted import TOKEN_KEY
-from .test_answer_cache import DELTA, END, Caching
+from .test_answer_cache import END, Caching
+from .test_limits import DELTA
 
 LIMITS = {"rate_limits": [{"renewal_period": "minute", "calls": 1000, "tokens": 1_000_000}]}
 USAGE = {"usage_tracking_config": {"enabled": True}}

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, expect
 
-from cloche.engine.catalogue import Catalogue, Model
+from cloche.engine.catalogue import Model
 from compat.live import ENDPOINT, MODEL, TOKEN, Live, playing
 from compat.provider import Provider
+from hubs import Hub
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
@@ -102,10 +103,21 @@ def page(context: BrowserContext, watch: Watch) -> Page:
 
 
 @pytest.fixture(scope="session")
-def server(models: Catalogue, model: Model, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def hub() -> Iterator[Hub]:
+    """Whence models are fetched."""
+    with playing(Hub()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(model: Model, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A server with the real small model under the name that the documentation uses, as after a first start."""
     folder = tmp_path_factory.mktemp("pages")
-    running = Live(folder, "--endpoint", f"{ENDPOINT}={MODEL}", models=Path(model.path).parent.parent)
+    weights = folder / "models" / MODEL
+    weights.parent.mkdir()
+    weights.symlink_to(Path(model.path).parent)
+    environ = hub.environ(folder)
+    running = Live(folder, "--endpoint", f"{ENDPOINT}={MODEL}", models=weights.parent, environ=environ)
     yield running
     running.stop()
 

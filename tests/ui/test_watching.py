@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from compat.live import Live
 from compat.provider import Provider
+from hubs import SPEC, Hub
 
 from .conftest import Watch
 from .looks import settled, violations
@@ -52,6 +53,23 @@ def test_attempts_are_drawn_where_they_were(signed_in: Page, server: Live, provi
     assert second is not None
     assert first["x"] < second["x"]
     assert violations(signed_in) == []
+
+
+def test_a_model_is_fetched(signed_in: Page, server: Live, hub: Hub) -> None:
+    """A model that somebody fetches elsewhere is seen on its way and, without asking again, in the list."""
+    hub.opened.clear()
+    signed_in.goto(f"{server.url}/models")
+    expect(signed_in.get_by_text("Live", exact=True)).to_be_visible()
+    begun = server.request("POST", "/api/2.0/models/pull", {"spec": SPEC, "name": "tiny"})
+    assert begun.status == 200
+    bar = signed_in.get_by_role("progressbar", name="Fetching tiny")
+    expect(bar).to_be_visible()
+    assert violations(signed_in) == []
+    hub.opened.set()
+    expect(signed_in.get_by_text("tiny is here.")).to_be_visible()
+    expect(bar).to_have_count(0)
+    expect(signed_in.get_by_role("row", name="tiny hf:")).to_be_visible()
+    assert server.request("DELETE", "/api/2.0/models/tiny").status == 200
 
 
 def test_a_failure_is_found(signed_in: Page, server: Live, provider: Provider) -> None:

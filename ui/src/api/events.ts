@@ -3,6 +3,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
 import { ApiError } from "./errors";
+import { type Pull, pullTold } from "./pulls";
 import { session } from "./session";
 import { eventsOf } from "./sse";
 
@@ -32,7 +33,6 @@ export function useLiveState(): LiveState {
 const STALE: Record<string, string[]> = {
   revision: ["endpoints", "endpoint", "versions", "permissions", "tokens", "secrets", "people", "budgets", "audit", "models"],
   endpoint: ["endpoints", "endpoint", "versions", "health"],
-  pull: ["models"],
 };
 
 function invalidate(queries: QueryClient, event: string): void {
@@ -51,12 +51,13 @@ export function useLiveEvents(): void {
           become(failures ? "lost" : "connecting");
           const began = Date.now();
           let first = true;
-          for await (const { event } of eventsOf("GET", "/api/2.0/events", { signal: stop.signal })) {
+          for await (const { event, data } of eventsOf("GET", "/api/2.0/events", { signal: stop.signal })) {
             if (first && failures) invalidate(queries, "revision");
             first = false;
             failures = 0;
             become("live");
             invalidate(queries, event);
+            if (event === "pull") pullTold(queries, JSON.parse(data) as Pull);
           }
           failures = Date.now() - began > 10_000 ? 1 : failures + 1;
         } catch (thrown) {

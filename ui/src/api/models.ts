@@ -1,6 +1,8 @@
 /** The model files of the host, and those that are being fetched. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, part } from "./client";
+import { useLiveState } from "./events";
+import type { Pull } from "./pulls";
 
 export interface LocalModel {
   name: string;
@@ -21,17 +23,6 @@ export interface KnownModel {
   present: boolean;
 }
 
-export interface Pull {
-  id: string;
-  spec: string;
-  name: string | null;
-  state: "running" | "done" | "failed";
-  bytes: number;
-  /** 0 or null: not known yet. */
-  total: number | null;
-  error?: string | null;
-}
-
 export interface Models {
   models: LocalModel[];
   known: KnownModel[];
@@ -40,14 +31,15 @@ export interface Models {
 }
 
 const PATH = "/api/2.0/models";
-const WHILE_PULLING = 700;
+const WHILE_PULLING = 2000;
 
-/** While something is being fetched it is looked at often enough for a bar to move. */
+/** How a pull is doing comes as events; only where they do not arrive, the list is asked for again and again. */
 export function useModels() {
+  const deaf = useLiveState() !== "live";
   return useQuery({
     queryKey: ["models"],
     queryFn: ({ signal }) => api.get<Models>(PATH, {}, signal),
-    refetchInterval: (query) => (query.state.data?.pulls.some((pull) => pull.state === "running") ? WHILE_PULLING : false),
+    refetchInterval: (query) => (deaf && query.state.data?.pulls.some((pull) => pull.state === "running") ? WHILE_PULLING : false),
   });
 }
 

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { Link } from "wouter";
 import { useIsAdmin } from "~/api/me";
-import { type LocalModel, type Models, type Pull, useModelChanges, useModels } from "~/api/models";
+import { type LocalModel, type Models, useModelChanges, useModels } from "~/api/models";
 import { Button, ButtonLink } from "~/components/Button";
 import { ConfirmDialog } from "~/components/Dialog";
 import { Menu } from "~/components/Menu";
@@ -13,6 +13,7 @@ import { toast } from "~/components/Toast";
 import { useFormat, useT } from "~/i18n";
 import { EngineState } from "../status/EngineState";
 import { PullModel } from "./PullModel";
+import { Pulls } from "./Pulls";
 
 export default function ModelsPage() {
   const t = useT("models");
@@ -59,47 +60,6 @@ function Memory({ memory }: { memory: NonNullable<Models["memory"]> }) {
       </div>
       <div className={`progress${tone}`} role="meter" aria-label={t.memory} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(used * 100)}>
         <span style={{ width: `${used * 100}%` }} />
-      </div>
-    </div>
-  );
-}
-
-/** What is under way or has just failed; what is done is in the list. */
-function Pulls({ pulls }: { pulls: Pull[] }) {
-  const t = useT("models");
-  const shown = pulls.filter((pull) => pull.state !== "done");
-  if (!shown.length) return null;
-  return (
-    <section className="stack" aria-label={t.pulls}>
-      {shown.map((pull) => (
-        <PullBar key={pull.id} pull={pull} />
-      ))}
-    </section>
-  );
-}
-
-function PullBar({ pull }: { pull: Pull }) {
-  const t = useT("models");
-  const format = useFormat();
-  const name = pull.name ?? pull.spec;
-  if (pull.state === "failed")
-    return (
-      <div className="banner bad" role="alert">
-        <div className="stack tight">
-          <strong className="break">{`${t.failed}: ${name}`}</strong>
-          <span className="break">{pull.error}</span>
-        </div>
-      </div>
-    );
-  const share = pull.total ? Math.min(1, pull.bytes / pull.total) : null;
-  return (
-    <div className="card pad stack tight">
-      <div className="row between">
-        <strong className="break">{t.pulling(name)}</strong>
-        <span className="nums faint">{pull.total ? `${format.bytes(pull.bytes)} / ${format.bytes(pull.total)}` : format.bytes(pull.bytes)}</span>
-      </div>
-      <div className="progress" role="progressbar" aria-label={t.pulling(name)} aria-valuemin={0} aria-valuemax={100} aria-valuenow={share === null ? undefined : Math.round(share * 100)}>
-        <span style={{ width: `${(share ?? 0.05) * 100}%` }} />
       </div>
     </div>
   );
