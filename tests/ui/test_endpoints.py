@@ -24,11 +24,17 @@ def ask(page: Page) -> None:
 
 
 def test_made_asked_changed_and_rolled_back(signed_in: Page, server: Live, provider: Provider) -> None:
-    """The wizard takes a secret made in place, checks and creates; form and JSON change it; a rollback undoes it."""
+    """The wizard keeps what is typed while one looks elsewhere, takes a secret made in place, checks and creates; form
+    and JSON change it; a rollback undoes it."""
     page, name, key = signed_in, f"bot-{dice.token_hex(4)}", f"sk-{dice.token_hex(16)}"
     page.goto(f"{server.url}/endpoints?new=1")
     page.get_by_role("button", name="OpenAI", exact=False).first.click()
     page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_role("link", name="Tokens").click()
+    expect(page.get_by_role("heading", name="Tokens", level=1)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("What you had typed is here again.")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value(name)
     page.get_by_role("textbox", name="Model").fill("echo")
     page.get_by_role("group", name="API key").get_by_role("button", name="Secret", exact=True).first.click()
     page.get_by_role("button", name="New secret").first.click()

@@ -56,7 +56,8 @@ def test_attempts_are_drawn_where_they_were(signed_in: Page, server: Live, provi
 
 
 def test_a_model_is_fetched(signed_in: Page, server: Live, hub: Hub) -> None:
-    """A model that somebody fetches elsewhere is seen on its way and, without asking again, in the list."""
+    """A model that somebody fetches elsewhere is seen on its way and, without asking again, in the list, whence it
+    can be served."""
     hub.opened.clear()
     signed_in.goto(f"{server.url}/models")
     expect(signed_in.get_by_text("Live", exact=True)).to_be_visible()
@@ -68,7 +69,8 @@ def test_a_model_is_fetched(signed_in: Page, server: Live, hub: Hub) -> None:
     hub.opened.set()
     expect(signed_in.get_by_text("tiny is here.")).to_be_visible()
     expect(bar).to_have_count(0)
-    expect(signed_in.get_by_role("row", name="tiny hf:")).to_be_visible()
+    signed_in.get_by_role("row", name="tiny hf:").get_by_role("link", name="Serve it").click()
+    expect(signed_in.get_by_label("Name", exact=True)).to_have_value("tiny")
     assert server.request("DELETE", "/api/2.0/models/tiny").status == 200
 
 

@@ -170,6 +170,7 @@ export const endpoints = {
     saved: "Saved. The new configuration is being made ready.",
     changedMeanwhile: "Somebody else changed this endpoint since you opened it. Saving will be refused; open it again to build on their change.",
   },
+  draft: { back: "What you had typed is here again. Credentials have to be typed anew.", anew: "Begin anew" },
   form: {
     kind: "Where the model runs",
     external: "Provider",

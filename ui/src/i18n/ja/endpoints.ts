@@ -170,6 +170,7 @@ export const endpoints: typeof shape = {
     saved: "保存しました。新しい構成を準備しています。",
     changedMeanwhile: "開いた後に、ほかの人がこのエンドポイントを変更しました。このまま保存しても拒否されます。開き直してから変更してください。",
   },
+  draft: { back: "入力途中の内容を復元しました。認証情報はもう一度入力してください。", anew: "最初からやり直す" },
   form: {
     kind: "モデルの実行場所",
     external: "プロバイダー",

@@ -121,7 +121,7 @@ function useColumns(admin: boolean, onDelete: (name: string) => void): Column<Lo
             ))}
           </span>
         ) : (
-          <ButtonLink small href={`/endpoints?create=1&model=${encodeURIComponent(model.name)}`}>
+          <ButtonLink small href={`/endpoints?new=1&model=${encodeURIComponent(model.name)}`}>
             {t.serve}
           </ButtonLink>
         ),

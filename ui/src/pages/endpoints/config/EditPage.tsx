@@ -17,6 +17,8 @@ import { Diff } from "../Diff";
 import { Outcome } from "../Outcome";
 import { ProbeResult } from "../ProbeResult";
 import { ConfigForm } from "./ConfigForm";
+import { DraftIsBack } from "./DraftIsBack";
+import { useCheck } from "./use-check";
 import { useDraft } from "./use-draft";
 
 export function EditPage({ endpoint }: { endpoint: Endpoint }) {
@@ -27,46 +29,35 @@ export function EditPage({ endpoint }: { endpoint: Endpoint }) {
   // The version that is edited, however others change the endpoint meanwhile: the server refuses a save on top of theirs.
   const [base] = useState(() => endpoint.config ?? endpoint.pending_config);
   const [before] = useState<ConfigBody>(() => (base ? bodyOf(base) : { served_entities: [] }));
-  const draft = useDraft<ConfigBody>(before);
-  const [tried, setTried] = useState<Endpoint | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [busy, setBusy] = useState<"check" | "save" | null>(null);
+  const draft = useDraft<ConfigBody>(before, `config:${endpoint.name}`);
+  const { tried, error, busy, check, keep } = useCheck(draft.text);
   const mode = query.get("as") === "json" ? "json" : "form";
   const faults = faultsOf(error);
-  const leave = () => query.set({ edit: null, as: null });
-  const asked = (): ConfigBody => (endpoint.config ? { ...draft.value, config_version: base?.config_version } : draft.value);
-  const run = async (what: "check" | "save", work: () => Promise<void>) => {
-    setBusy(what);
-    setError(null);
-    try {
-      await work();
-    } catch (thrown) {
-      setTried(null);
-      setError(thrown);
-    }
-    setBusy(null);
+  const leave = () => {
+    draft.discard();
+    query.set({ edit: null, as: null });
   };
-  const check = () => run("check", async () => setTried(await tryConfig(endpoint.name, asked())));
+  const asked = (): ConfigBody => (endpoint.config ? { ...draft.value, config_version: base?.config_version } : draft.value);
   const save = () =>
-    run("save", async () => {
+    keep(async () => {
       await putConfig(endpoint.name, asked());
       await Promise.all([queries.invalidateQueries({ queryKey: ["endpoint", endpoint.name] }), queries.invalidateQueries({ queryKey: ["versions", endpoint.name] })]);
       toast.ok(t.saved);
       leave();
     });
-  const change = (value: ConfigBody) => (setTried(null), draft.setValue(value));
   const modes = <Segmented label={t.mode} value={mode} onChange={(id) => query.set({ as: id === "json" ? "json" : null })} choices={[{ id: "form", label: t.form }, { id: "json", label: "JSON" }]} />;
   return (
     <Page title={`${words.edit} · ${endpoint.name}`} heading={<Crumbs name={endpoint.name} />} actions={modes}>
       {endpoint.config && base && endpoint.config.config_version !== base.config_version && <Banner tone="warn">{t.changedMeanwhile}</Banner>}
+      <DraftIsBack draft={draft} />
       {mode === "form" ? (
         draft.broken === null ? (
-          <ConfigForm config={draft.value} onChange={change} faults={faults} />
+          <ConfigForm config={draft.value} onChange={draft.setValue} faults={faults} />
         ) : (
           <Banner tone="bad">{words.notJson(draft.broken)}</Banner>
         )
       ) : (
-        <JsonEditor label={t.json} value={draft.text} onChange={(text) => (setTried(null), draft.setText(text))} faults={faults} rows={26} />
+        <JsonEditor label={t.json} value={draft.text} onChange={draft.setText} faults={faults} rows={26} />
       )}
       <Outcome of={error ?? tried}>
       {error !== null && <ErrorNote error={error} />}
@@ -85,10 +76,10 @@ export function EditPage({ endpoint }: { endpoint: Endpoint }) {
       <div className="endpoints-foot">
         <Button onPress={leave}>{words.cancel}</Button>
         <span className="grow faint">{tried ? t.checked : t.checkHelp}</span>
-        <Button kind={tried ? "default" : "primary"} busy={busy === "check"} isDisabled={draft.broken !== null} onPress={() => void check()}>
+        <Button kind={tried ? "default" : "primary"} busy={busy === "check"} isDisabled={draft.broken !== null} onPress={() => check(() => tryConfig(endpoint.name, asked()))}>
           {t.check}
         </Button>
-        <Button kind="primary" busy={busy === "save"} isDisabled={!tried || draft.broken !== null} onPress={() => void save()}>
+        <Button kind="primary" busy={busy === "keep"} isDisabled={!tried || draft.broken !== null} onPress={save}>
           {t.save}
         </Button>
       </div>

@@ -34,12 +34,38 @@ test("text that cannot be read leaves the value as it was", () => {
 
 test("a named draft is there again, unless what it began from has changed", () => {
   const first = shown({ a: 1 }, "x");
+  expect(first.draft().isBack).toBe(false);
   act(() => first.draft().setValue({ a: 2 }));
+  expect(first.draft().isBack).toBe(false);
   first.gone();
   const second = shown({ a: 1 }, "x");
-  expect(second.draft().value).toEqual({ a: 2 });
+  expect(second.draft()).toMatchObject({ value: { a: 2 }, isBack: true });
   second.gone();
   const third = shown({ a: 5 }, "x");
   expect(third.draft().value).toEqual({ a: 5 });
+  third.gone();
+});
+
+test("a draft that is discarded is forgotten, also if nothing is drawn any more", () => {
+  const first = shown({ a: 1 }, "y");
+  act(() => first.draft().setValue({ a: 2 }));
+  act(() => first.draft().discard());
+  expect(first.draft()).toMatchObject({ value: { a: 1 }, changed: false });
+  first.gone();
+  const second = shown({ a: 1 }, "y");
+  expect(second.draft()).toMatchObject({ value: { a: 1 }, isBack: false });
+  second.gone();
+});
+
+test("a credential that was typed is not kept, in a form or in a text that is not JSON yet", () => {
+  const first = shown({}, "z");
+  act(() => first.draft().setValue({ openai_api_key_plaintext: 'sk-"1\\', openai_api_base: "b" }));
+  first.gone();
+  const second = shown({}, "z");
+  expect(second.draft().value).toEqual({ openai_api_key_plaintext: "", openai_api_base: "b" });
+  act(() => second.draft().setText('{"openai_api_key_plaintext": "sk-2'));
+  second.gone();
+  const third = shown({}, "z");
+  expect(third.draft().text).toBe('{"openai_api_key_plaintext": ""');
   third.gone();
 });

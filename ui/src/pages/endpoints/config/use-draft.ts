@@ -12,33 +12,47 @@ export interface Draft<T> {
   broken: string | null;
   /** Whether it is no longer what it was at first. */
   changed: boolean;
+  /** What was typed before has been found again. */
+  isBack: boolean;
   setValue(value: T): void;
   setText(text: string): void;
+  /** Back to what it was at first; what was typed is forgotten at once, whatever page comes next. */
+  discard(): void;
 }
 
-/** Drafts that outlive the part of the page that shows them, by name, each with what it began from. Nothing secret. */
+/** Drafts that outlive what shows them, by name, each with what it began from. Nothing secret. */
 const kept = new Map<string, { from: string; text: string }>();
 session.subscribe(() => kept.clear());
 
-/** `name`: keep what is typed while other parts of the page are looked at. */
+const CREDENTIAL = /("\w+_plaintext"\s*:\s*)"(?:[^"\\]|\\.)*"?/g;
+
+/** `name`: keep what is typed, but for credentials, while something else is looked at. */
 export function useDraft<T>(first: T, name?: string): Draft<T> {
   const from = JSON.stringify(first, null, 2);
-  const [draft, setDraft] = useState(() => {
+  const [found] = useState(() => {
     const before = name === undefined ? undefined : kept.get(name);
-    return read(before?.from === from ? before.text : from, first);
+    return before?.from === from ? before.text : null;
   });
+  const [draft, setDraft] = useState(() => read(found ?? from, first));
+  const [isBack, setBack] = useState(found !== null);
   const changed = draft.broken !== null || JSON.stringify(draft.value, null, 2) !== from;
   useEffect(() => {
     if (name === undefined) return;
-    if (changed) kept.set(name, { from, text: draft.text });
+    if (changed) kept.set(name, { from, text: draft.text.replace(CREDENTIAL, '$1""') });
     else kept.delete(name);
   }, [name, changed, from, draft.text]);
   useWarning(changed);
   return {
     ...draft,
     changed,
+    isBack: isBack && changed,
     setValue: (value) => setDraft({ value, text: JSON.stringify(value, null, 2), broken: null }),
     setText: (text) => setDraft((before) => read(text, before.value)),
+    discard: () => {
+      if (name !== undefined) kept.delete(name);
+      setBack(false);
+      setDraft(read(from, first));
+    },
   };
 }
 

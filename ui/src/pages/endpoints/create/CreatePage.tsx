@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { part } from "~/api/client";
-import { type AiGateway, type ConfigBody, createEndpoint, type Endpoint, type Provider, type Tag, tryCreate, useProviders } from "~/api/endpoints";
+import { type AiGateway, type ConfigBody, createEndpoint, type Provider, type Tag, tryCreate, useProviders } from "~/api/endpoints";
 import { useQueryState } from "~/app/query-state";
 import { Button } from "~/components/Button";
 import { Checkbox, Segmented, TextField } from "~/components/fields";
@@ -16,6 +16,8 @@ import { useT } from "~/i18n";
 import { ConfigForm, within } from "../config/ConfigForm";
 import { newExternal } from "../config/EntityForm";
 import { faultsOf } from "../config/EditPage";
+import { DraftIsBack } from "../config/DraftIsBack";
+import { useCheck } from "../config/use-check";
 import { useDraft } from "../config/use-draft";
 import { Outcome } from "../Outcome";
 import { ProbeResult } from "../ProbeResult";
@@ -31,6 +33,11 @@ interface Body {
 
 const EMPTY: Body = { name: "", config: { served_entities: [] }, ai_gateway: { usage_tracking_config: { enabled: true } } };
 
+/** `model`: of this host, that is to be served. */
+function beginning(model: string | null): Body {
+  return model === null ? EMPTY : { ...EMPTY, name: model.replace(/[^\w-]+/g, "-"), config: { served_entities: [{ entity_name: model, entity_version: "1" }] } };
+}
+
 export function CreatePage() {
   const t = useT("endpoints").make;
   const all = useT("endpoints");
@@ -38,33 +45,25 @@ export function CreatePage() {
   const query = useQueryState();
   const queries = useQueryClient();
   const [, navigate] = useLocation();
-  const draft = useDraft<Body>(EMPTY);
-  const [tried, setTried] = useState<Endpoint | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [busy, setBusy] = useState<"check" | "create" | null>(null);
+  const [first] = useState(() => beginning(query.get("model")));
+  const draft = useDraft<Body>(first, "create");
+  const { tried, error, busy, check, keep } = useCheck(draft.text);
   const mode = query.get("as") === "json" ? "json" : "form";
   const body = draft.value;
-  const change = (next: Partial<Body>) => (setTried(null), draft.setValue({ ...body, ...next }));
+  const change = (next: Partial<Body>) => draft.setValue({ ...body, ...next });
   const asked = (): Body => ({ ...body, tags: body.tags?.filter((tag) => tag.key.trim()) });
-  const run = async (what: "check" | "create", work: () => Promise<void>) => {
-    setBusy(what);
-    setError(null);
-    try {
-      await work();
-    } catch (thrown) {
-      setTried(null);
-      setError(thrown);
-    }
-    setBusy(null);
-  };
-  const check = () => run("check", async () => setTried(await tryCreate(asked())));
   const create = () =>
-    run("create", async () => {
+    keep(async () => {
       const made = await createEndpoint(asked());
+      draft.discard();
       await queries.invalidateQueries({ queryKey: ["endpoints"] });
       toast.ok(t.done(made.name));
       navigate(`/endpoints/${part(made.name)}`);
     });
+  const cancel = () => {
+    draft.discard();
+    navigate("/endpoints");
+  };
   const chosen = body.config.served_entities.length > 0;
   return (
     <Page
@@ -79,8 +78,9 @@ export function CreatePage() {
       }
       actions={<Segmented label={all.edit.mode} value={mode} onChange={(id) => query.set({ as: id === "json" ? "json" : null })} choices={[{ id: "form", label: all.edit.form }, { id: "json", label: "JSON" }]} />}
     >
+      <DraftIsBack draft={draft} />
       {mode === "json" ? (
-        <JsonEditor label={t.json} value={draft.text} onChange={(text) => (setTried(null), draft.setText(text))} faults={rawFaults(error)} rows={26} />
+        <JsonEditor label={t.json} value={draft.text} onChange={draft.setText} faults={rawFaults(error)} rows={26} />
       ) : draft.broken !== null ? (
         <Banner tone="bad">{words.notJson(draft.broken)}</Banner>
       ) : chosen ? (
@@ -100,12 +100,12 @@ export function CreatePage() {
       </Outcome>
       {(chosen || mode === "json") && (
         <div className="endpoints-foot">
-          <Button onPress={() => navigate("/endpoints")}>{words.cancel}</Button>
+          <Button onPress={cancel}>{words.cancel}</Button>
           <span className="grow faint">{tried ? t.checked : t.checkHelp}</span>
-          <Button kind={tried ? "default" : "primary"} busy={busy === "check"} isDisabled={draft.broken !== null} onPress={() => void check()}>
+          <Button kind={tried ? "default" : "primary"} busy={busy === "check"} isDisabled={draft.broken !== null} onPress={() => check(() => tryCreate(asked()))}>
             {all.edit.check}
           </Button>
-          <Button kind="primary" busy={busy === "create"} isDisabled={!tried || draft.broken !== null} onPress={() => void create()}>
+          <Button kind="primary" busy={busy === "keep"} isDisabled={!tried || draft.broken !== null} onPress={create}>
             {words.create}
           </Button>
         </div>
