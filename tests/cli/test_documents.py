@@ -11,8 +11,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloche.control.document_text import MAX_VALUES, read_json, read_yaml
+from cloche.control.document_text import read_json
 from cloche.control.documents import Documents, InvalidDocuments, read_documents
+from cloche.control.yaml_text import MAX_VALUES, read_yaml
 
 VALUES = st.recursive(
     st.none()

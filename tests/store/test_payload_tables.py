@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
@@ -97,6 +98,15 @@ def test_the_queries_of_the_page_run(tmp_path: Path) -> None:
         connection.register("chat_payload", DeltaTable(tables.location(TABLE)).to_pyarrow_dataset())
         for query in queries:
             assert connection.sql(query.partition("```")[0]).to_arrow_table().num_rows
+
+
+def test_who_opens_a_table_reads_few_commits(tmp_path: Path) -> None:
+    """Each tenth commit, the first is 0, leaves a checkpoint: opening costs memory for each commit since the newest."""
+    tables = made(tmp_path)[1]
+    for number in range(1, 12):
+        tables.append(TABLE, [payload(str(number))], "w", number)
+    newest = Path(tables.location(TABLE), "_delta_log", "_last_checkpoint")
+    assert msgspec.json.decode(newest.read_bytes())["version"] == 9
 
 
 def test_a_claim_that_was_committed_is_not_brought_again(tmp_path: Path) -> None:

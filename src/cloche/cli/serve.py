@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import typer
 
 from cloche import settings
@@ -19,10 +21,14 @@ def add_to(app: typer.Typer) -> None:
 def serve(**flags: object) -> None:
     """Serve endpoints until stopped.  Every option can also be set by the variable in brackets or in cloche.toml."""
     loaded = settings.load(flags, settings.environment())
-    # Late, because the other commands need none of the server and should start at once.
+    # Late, because the other commands need none of the server and should start at once.  What is imported stays: a
+    # collector that looks for garbage in it finds none, and took a tenth of the start.
+    gc.disable()
     from cloche import bootstrap
     from cloche.control.declared import InvalidConfiguration
 
+    gc.freeze()
+    gc.enable()
     try:
         with problems_as_failures(), progress.shown() as told:
             bootstrap.serve(loaded.settings, told)

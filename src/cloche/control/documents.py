@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cloche.control.document_text import Document, Fault, Malformed, Steps, read_json, read_yaml
+from cloche.control.document_text import Document, Fault, Malformed, Steps, read_json
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -90,7 +90,11 @@ def read_documents(path: Path) -> Documents:
 
 def _parsed(file: Path) -> list[Document]:
     text = file.read_text(encoding="utf-8-sig")
-    return [read_json(text)] if file.suffix == ".json" else read_yaml(text)
+    if file.suffix == ".json":
+        return [read_json(text)]
+    from cloche.control.yaml_text import read_yaml  # late: see there
+
+    return read_yaml(text)
 
 
 def _bodies(file: Path, document: Document) -> Iterator[tuple[dict[str, Any], _Place]]:

@@ -4,7 +4,7 @@ Nothing outside this package reads the environment.
 """
 
 from cloche.settings.home import prepare_home
-from cloche.settings.reading import Client, Loaded, SettingsError, client, environment, load
+from cloche.settings.reading import Client, Loaded, SettingsError, client, environment, load, suggest
 from cloche.settings.table import Field, Settings, default, fields, flag, reference, shown, variables
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "prepare_home",
     "reference",
     "shown",
+    "suggest",
     "variables",
 ]

@@ -60,6 +60,11 @@ def environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
+def suggest(variable: str, value: str) -> None:
+    """What a library is to find in the environment when it is loaded, where the operator has said nothing."""
+    os.environ.setdefault(variable, value)
+
+
 def load(flags: Mapping[str, object], environ: Mapping[str, str]) -> Loaded:
     """The settings in force.  `flags` by field name; None and the empty list mean "not given".
 

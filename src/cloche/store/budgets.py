@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, case, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from cloche.domain.budget import Alert, Budget
+from cloche.store.conflicts import adding
 from cloche.store.tables import budget_alerts, budget_spending, budgets
 
 
@@ -47,16 +46,15 @@ class BudgetTable:
         """What a host has spent, as (end of the period, amount) by digest, in place of what was known."""
         if not spent:
             return
-        make = sqlite_insert if self._connection.dialect.name == "sqlite" else postgres_insert
-        adding = make(budget_spending)
-        adding = adding.on_conflict_do_update(
-            index_elements=["host", "digest"], set_={"spent_nano_usd": adding.excluded.spent_nano_usd}
+        row = adding(self._connection, budget_spending)
+        replacing = row.on_conflict_do_update(
+            index_elements=["host", "digest"], set_={"spent_nano_usd": row.excluded.spent_nano_usd}
         )
         rows = [
             {"host": host, "digest": digest, "ends": ends, "spent_nano_usd": amount}
             for digest, (ends, amount) in spent.items()
         ]
-        self._connection.execute(adding, rows)
+        self._connection.execute(replacing, rows)
 
     def spent(self, host: str, now: int) -> dict[str, tuple[int, int, int]]:
         """(end of the period, spent by this host, by all others) by digest, of the periods that are not over."""
@@ -76,11 +74,10 @@ class BudgetTable:
 
     def tell(self, alert: Alert) -> bool:
         """Note an alert; whether nobody had noted it."""
-        make = sqlite_insert if self._connection.dialect.name == "sqlite" else postgres_insert
         row = msgspec.structs.asdict(alert)
         row["limit_nano_usd"], row["spent_nano_usd"] = row.pop("limit"), row.pop("spent")
-        adding = make(budget_alerts).values(row).on_conflict_do_nothing().returning(budget_alerts.c.threshold)
-        return self._connection.execute(adding).first() is not None
+        new = adding(self._connection, budget_alerts).values(row).on_conflict_do_nothing()
+        return self._connection.execute(new.returning(budget_alerts.c.threshold)).first() is not None
 
     def alerts(self, budget_ids: Iterable[str], since: int) -> list[Alert]:
         """Those of periods that began then or later, in the order in which they were told."""

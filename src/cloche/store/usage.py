@@ -15,7 +15,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Insert,
     Select,
     Table,
     Text,
@@ -23,14 +22,13 @@ from sqlalchemy import (
     cast,
     delete,
     func,
-    insert,
     literal,
     select,
 )
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
 from cloche.domain.usage import CallUsage, EntityRow
 from cloche.store.bulk import add_new
+from cloche.store.conflicts import adding
 from cloche.store.tables import groups, identities, members
 from cloche.store.usage_tables import Among, among, endpoint_usage, failed, moment, served_entities
 
@@ -99,7 +97,7 @@ class UsageTable:
 
     def _add(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
-            self._connection.execute(_if_new(table, self._connection.dialect.name), rows)
+            self._connection.execute(adding(self._connection, table).on_conflict_do_nothing(), rows)
 
     def sums(self, by: Sequence[Grouping], wanted: UsageFilter) -> list[UsageSum]:
         """Calls added up by groups, in the order of the groups' names."""
@@ -113,12 +111,6 @@ class UsageTable:
             endpoint_usage.c.databricks_request_id.in_(old.limit(_PRUNED_AT_ONCE).scalar_subquery())
         )
         return self._connection.execute(chosen).rowcount
-
-
-def _if_new(table: Table, dialect: str) -> Insert:
-    if dialect == "sqlite":
-        return insert(table).prefix_with("OR IGNORE")
-    return postgres_insert(table).on_conflict_do_nothing()
 
 
 def _call(call: CallUsage) -> dict[str, Any]:
