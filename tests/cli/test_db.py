@@ -109,7 +109,7 @@ def test_postgresql_has_its_own_tools(run: Run, home: Path, tmp_path: Path, post
     assert run("db", "check", CLOCHE_DATABASE_URL=postgres_url).returncode == 0
     report = json.loads(run("doctor", "--json", CLOCHE_DATABASE_URL=postgres_url).stdout)
     (found,) = (one for one in report["findings"] if one["subject"] == "database")
-    assert (found["state"], found["detail"]) == ("ok", "at revision 0007")
+    assert (found["state"], found["detail"]) == ("ok", "at revision 0008")
 
 
 def test_a_password_is_shown_nowhere(run: Run, home: Path) -> None:

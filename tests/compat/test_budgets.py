@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +18,11 @@ from openai import OpenAI
 from typer.testing import CliRunner
 
 from cloche.cli.main import app
+from cloche.gateway.budget_counters import FILE
 
-from .live import TOKEN, Live, wait_until
+from .live import TOKEN, Live, chat, invocations, raw_request, wait_until
 from .provider import Provider
+from .test_workers import pids
 
 PATH = "/api/2.0/budgets"
 CALL = 7
@@ -28,17 +31,26 @@ CALL = 7
 PRICED = {"prices": [{"served_entity_name": "echo", "input_per_million": 0, "output_per_million": 1_000_000}]}
 
 
-def endpoints(provider: Provider) -> list[dict[str, Any]]:
-    """One that costs a dollar for each token of an answer, one that is free, and one whose price nobody knows."""
-    echo, unknown = (next(dict(each) for each in provider.endpoints() if each["name"] == "echo") for _ in range(2))
-    return [echo | {"ai_gateway": PRICED}, unknown | {"name": "unknown"}]
+def endpoints(provider: Provider, nobody: str) -> list[dict[str, Any]]:
+    """One that costs a dollar for each token of an answer, one that does and whose provider says nothing, and one whose
+    price nobody knows."""
+    echo = json.dumps(next(each for each in provider.endpoints() if each["name"] == "echo"))
+    silent = json.loads(echo.replace(provider.url, nobody)) | {"name": "silent", "ai_gateway": PRICED}
+    return [json.loads(echo) | {"ai_gateway": PRICED}, silent, json.loads(echo) | {"name": "unknown"}]
+
+
+@pytest.fixture(scope="module")
+def nobody() -> Iterator[str]:
+    """Where a provider is that takes calls and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
 
 
 @pytest.fixture
-def server(provider: Provider, tmp_path: Path) -> Iterator[Live]:
+def server(provider: Provider, nobody: str, tmp_path: Path) -> Iterator[Live]:
     """A server of two workers."""
     config = tmp_path / "endpoints.json"
-    config.write_text(json.dumps(endpoints(provider)))
+    config.write_text(json.dumps(endpoints(provider, nobody)))
     running = Live(tmp_path, "--config", str(config), "--no-default-endpoint", "--workers", "2")
     yield running
     running.stop()
@@ -86,18 +98,33 @@ def test_of_many_calls_at_once_one_is_let_in(server: Live) -> None:
 
 
 def test_what_is_spent_outlives_kills_and_the_home(server: Live, tmp_path: Path) -> None:
-    """After a kill -9 of everything the sum is as it was; after the counters were lost, too, from the database."""
+    """After a kill -9 of the workers nothing is held any more, and after one of everything the sum is as it was; after
+    the counters were lost, too, from the database."""
     one = make(server, 1000)
     follow(server)
     assert server.ask("echo", max_tokens=CALL).status == 200
     wait_until(lambda: spent(server, one) == (CALL, 0), "the sum")
+    with socket.create_connection(("127.0.0.1", server.port)) as waiting:
+        waiting.sendall(raw_request(invocations("silent"), chat(max_tokens=CALL)))
+        wait_until(lambda: spent(server, one) == (CALL, CALL), "what a call holds")
+        for each in pids(server):
+            os.kill(each, signal.SIGKILL)
+        wait_until(lambda: answers(server) and spent(server, one) == (CALL, 0), "what killed workers held")
     with server.open_stream("echo"):
         os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
     before = started_again(tmp_path, one)
-    assert before >= CALL
-    (tmp_path / "home" / "budgets-1.table").unlink()
+    assert before in (CALL, 2 * CALL), "the stream may have ended"
+    (tmp_path / "home" / FILE).unlink()
     assert started_again(tmp_path, one) == before + CALL
+
+
+def answers(server: Live) -> bool:
+    """Whether there is somebody who does."""
+    try:
+        return server.request("GET", "/ready").status == 200
+    except OSError:
+        return False
 
 
 def started_again(folder: Path, one: dict[str, Any]) -> float:

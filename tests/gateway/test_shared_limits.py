@@ -19,7 +19,9 @@ from cloche.gateway.call import Call
 from cloche.gateway.counters import UNLIMITED, Taken, Want, key_of
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.recording import Recorder
-from cloche.gateway.shared_counters import PATIENCE, CannotUse, SharedCounters, connection_to
+from cloche.gateway.shared_counters import SharedCounters
+from cloche.gateway.valkey import PATIENCE, CannotUse, connection_to
+from cloche.gateway.valkey import Valkey as Line
 from valkeys import Valkey
 
 from .scripted import TOKEN_KEY, Client, World, fresh_counters
@@ -52,12 +54,12 @@ def valkey(running: Valkey) -> Valkey:
 @asynccontextmanager
 async def counting(valkey: Valkey, *, refuses: bool = False) -> AsyncIterator[SharedCounters]:
     """Counters as one process has them."""
-    counters = SharedCounters(valkey.url, refuses=refuses)
-    await counters.start()
+    line = Line(valkey.url, refuses=refuses)
+    await line.start()
     try:
-        yield counters
+        yield SharedCounters(line)
     finally:
-        await counters.stop()
+        await line.stop()
 
 
 async def take(counters: SharedCounters, *wants: Want) -> Taken | None:
@@ -190,7 +192,7 @@ def test_a_valkey_that_stands_still(valkey: Valkey, caplog: pytest.LogCaptureFix
                 assert len(world.calls) == before + 1
                 refused, _ = world.ask()
                 assert refused.status == 429
-            await until(lambda: shared.up)
+            await until(lambda: shared.valkey.up)
             elsewhere = Limited(other, calls=3)
             # What was written to it while it stood still may count when it goes on.
             assert 1 <= await world.admitted(3) + await elsewhere.admitted(3) <= 3
@@ -214,7 +216,7 @@ def test_refusing_while_it_is_away(valkey: Valkey) -> None:
             other, _ = world.ask("local")
             assert other.source is not None
             valkey.start()
-            await until(lambda: shared.up)
+            await until(lambda: shared.valkey.up)
             assert await world.admitted(5) == 3
 
     run(test())
@@ -231,7 +233,7 @@ def test_a_restart_that_nobody_notices(valkey: Valkey) -> None:
             valkey.start()
             call, _ = await world.counted()
             assert not call.ended
-            assert shared.up
+            assert shared.valkey.up
 
     run(test())
 
@@ -264,7 +266,7 @@ def test_who_came_while_it_died_holds_nobody_up(valkey: Valkey) -> None:
                 await asyncio.sleep(0.02)
                 shared.take([want], found.append)
                 await until(lambda: len(found) == 2)
-            await until(lambda: shared.up)
+            await until(lambda: shared.valkey.up)
             assert found == [None, None]
             assert await take(shared, want) is not None
 

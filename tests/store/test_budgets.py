@@ -6,13 +6,14 @@ from pathlib import Path
 
 from cloche.bootstrap.budget_keeper import BudgetKeeper
 from cloche.domain.budget import Alert, Budget
-from cloche.gateway.budget_counters import BudgetCounters, Charge, Entry
+from cloche.gateway.budget_counters import FILE, BudgetCounters, Charge, Entry
 from cloche.gateway.counters import key_of
+from cloche.store.budgets import Spent
 from cloche.store.database import Store
 
 ONE = Budget("b1", "all", "workspace", "", "month", 2**53 + 1, "refuse", (80, 100), 5, "ann")
 KEY = key_of("one")
-NOTHING = Entry(KEY, 0, 0, 0, 0)
+NOTHING = Entry(KEY, 0, 0, 0, 0, 0)
 
 
 def test_budgets_come_back_as_they_were(store: Store) -> None:
@@ -32,15 +33,15 @@ def test_budgets_come_back_as_they_were(store: Store) -> None:
 def test_each_host_has_its_own_sum(store: Store) -> None:
     """What a host has spent takes the place of what it had, and is told apart from the others'; old periods go."""
     with store.write(publish=False) as work:
-        work.budgets.note_spent("a", {"x": (100, 1), "y": (50, 7)})
-        work.budgets.note_spent("b", {"x": (100, 2**53)})
-        work.budgets.note_spent("c", {"x": (100, 1)})
+        work.budgets.note_spent([Spent("a", "x", 100, 1, 5, 60), Spent("a", "y", 50, 7)])
+        work.budgets.note_spent([Spent("b", "x", 100, 2**53)])
     with store.write(publish=False) as work:
-        work.budgets.note_spent("a", {"x": (100, 3)})
-        assert work.budgets.spent("a", 50) == {"x": (100, 3, 2**53 + 1)}
-        assert work.budgets.spent("d", 0) == {"x": (100, 0, 2**53 + 4), "y": (50, 0, 7)}
+        work.budgets.note_spent([Spent("a", "x", 100, 3, 6, 70)])
+        both = {Spent("a", "x", 100, 3, 6, 70), Spent("b", "x", 100, 2**53)}
+        assert set(work.budgets.spent(50)) == both
+        assert set(work.budgets.spent(0)) == both | {Spent("a", "y", 50, 7)}
         work.budgets.forget_spent(100)
-        assert work.budgets.spent("a", 0) == {"x": (100, 3, 2**53 + 1)}
+        assert set(work.budgets.spent(0)) == both
 
 
 def test_an_alert_is_told_once(store: Store) -> None:
@@ -61,27 +62,47 @@ def keeper(home: Path, store: Store) -> tuple[BudgetKeeper, BudgetCounters]:
     """A host with this home, that has just started."""
     home.mkdir(exist_ok=True)
     made = BudgetKeeper(home, store, lambda: True)
-    made._turn()
+    made.turn()
     return made, BudgetCounters.of_home(home)
 
 
 def test_hosts_know_of_each_others_spending(store: Store, tmp_path: Path) -> None:
-    """What one host has spent leaves less room on the other, after one look of each; a home that is lost is made good
-    by the database, and nothing is counted twice."""
+    """What one host has spent or holds leaves less room on the other, after one look of each; a home that is lost is
+    made good by the database, and nothing is counted twice."""
     (first, here), (second, there) = (keeper(tmp_path / name, store) for name in ("one", "two"))
     ends = int(here.now()) + 1000
     assert here.take([Charge(KEY, ends, 10, 7)]).refused is None
-    first._turn()
-    second._turn()
+    first.turn()
+    second.turn()
     assert there.take([Charge(KEY, ends, 10, 4)]).refused == 0
     assert there.take([Charge(KEY, ends, 10, 3)]).refused is None
     here.settle([Charge(KEY, ends, 10, 7)], 2)
     for _ in range(2):
-        second._turn()
-        first._turn()
-    assert [(each.find(KEY) or NOTHING)[2:6] for each in (here, there)] == [(2, 0, 3), (3, 3, 2)]
-    (tmp_path / "one" / "budgets-1.table").unlink()
+        second.turn()
+        first.turn()
+    assert [(each.find(KEY) or NOTHING)[2:] for each in (here, there)] == [(2, 0, 0, 3), (0, 3, 2, 0)]
+    there.settle([Charge(KEY, ends, 10, 3)], 3)
+    second.turn()
+    (tmp_path / "one" / FILE).unlink()
     _, again = keeper(tmp_path / "one", store)
-    assert (again.find(KEY) or NOTHING)[2:6] == (2, 0, 3)
+    assert (again.find(KEY) or NOTHING)[2:] == (2, 0, 3, 0)
     _, new = keeper(tmp_path / "three", store)
-    assert (new.find(KEY) or NOTHING)[2:6] == (0, 0, 5)
+    assert (new.find(KEY) or NOTHING)[2:] == (0, 0, 5, 0)
+
+
+def test_a_host_that_is_gone_holds_nothing_for_long(store: Store, tmp_path: Path) -> None:
+    """While a host is there what its calls hold is taken off on the others, for as long as they last; half a minute
+    after it was last heard of they have that room again, and what it has spent stays spent."""
+    (first, here), (second, there) = (keeper(tmp_path / name, store) for name in ("one", "two"))
+    ends, now = int(here.now()) + 1000, here.now()
+    here.take([Charge(KEY, ends, 10, 2)])
+    here.settle([Charge(KEY, ends, 10, 2)], 1)
+    here.take([Charge(KEY, ends, 10, 7)])
+    clock = [now]
+    first._counters.now = second._counters.now = lambda: clock[0]
+    for seconds, held in ((0, 7), (20, 7), (40, 7), (75, 0)):
+        clock[0] = now + seconds
+        if held:
+            first.turn()
+        second.turn()
+        assert (there.find(KEY) or NOTHING)[2:] == (0, 0, 1, held)

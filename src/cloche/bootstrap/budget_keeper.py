@@ -1,21 +1,24 @@
 """The thread of the host that keeps what is spent in the database, and tells this host what others have spent.
 
 Every second it writes what has changed here and reads what all hosts have written.  So a home that is lost costs what
-was spent in its last second, and several hosts know of each other's spending a second or two late.  While the database
+was spent in its last second, and several hosts know of each other's spending a second or two late.  Where they share a
+Valkey it tells that of everything, so that what Valkey knows of spending may be lost at any time.  While the database
 does not answer, this host counts on by itself and writes later.  Must not know budgets.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
-from cloche.gateway.budget_counters import KEPT_SECONDS, BudgetCounters
+from cloche.bootstrap.repeating import Turns
+from cloche.gateway.budget_counters import HELD_SECONDS, KEPT_SECONDS, BudgetCounters, Entry
 from cloche.gateway.counters import Key
+from cloche.gateway.shared_money import Total
+from cloche.store.budgets import Spent
 from cloche.store.database import Store
 from cloche.store.errors import StoreUnreachable
 
@@ -23,75 +26,110 @@ EVERY_SECONDS = 1.0
 ID = "host.id"
 """The file in the home that has this host's name in the database."""
 
-log = logging.getLogger("cloche.budgets")
+
+class Telling(Protocol):
+    """Somebody who wants to know what all hosts have spent."""
+
+    def tell(self, totals: Iterable[Total]) -> None:
+        """As far as this host knows."""
 
 
 class BudgetKeeper:
-    """One for each home, from `start` to `stop`.  Made before anybody serves.  `wanted`: whether there are budgets."""
+    """One for each home, from `start` to `stop`.  Made before anybody serves.  `wanted`: whether there are budgets.
+    `told`: where Valkey is told."""
 
-    def __init__(self, home: Path, store: Store, wanted: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        home: Path,
+        store: Store,
+        wanted: Callable[[], bool],
+        places: int = 1,
+        told: Telling | None = None,
+    ) -> None:
         self._wanted = wanted
-        self._host = _host_id(home)
-        self._counters = BudgetCounters.of_home(home)
+        self._host = host_id(home)
+        self._counters = BudgetCounters.of_home(home, places)
         self._store = store
+        self._told = told
         self._knows_itself = False
-        self._written: dict[str, tuple[int, int]] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="budgets", daemon=True)
+        self._others: list[Spent] = []
+        self._written: dict[str, Spent] = {}
+        self._turns = Turns("budgets", EVERY_SECONDS, "keeping what is spent", self.turn)
 
     def start(self) -> None:
         """Begin.  Waits for the database once, so that a home that is new knows what was spent."""
-        self._counters.nothing_is_held()
-        self._turn()
-        self._thread.start()
+        self._counters.begin()
+        self._turns.take()
+        self._turns.start()
 
     def stop(self) -> None:
         """Write what is left and end.  Waits."""
-        self._stopping.set()
-        self._thread.join()
+        self._turns.stop()
         self._counters.close()
 
-    def _run(self) -> None:
-        while not self._stopping.wait(EVERY_SECONDS):
-            self._turn()
-        self._turn()
+    def free(self, place: int) -> None:
+        """The process that served in a place has ended: give back what it held."""
+        self._counters.free(place)
 
-    def _turn(self) -> None:
-        try:
-            if self._wanted():
-                with contextlib.suppress(StoreUnreachable):
-                    self._read()
-                    self._write()
-        except Exception:  # the edge of a background thread: one defect must not end the counting for good
-            log.exception("keeping what is spent failed inside cloche, and goes on")
+    def turn(self) -> None:
+        """Tell and be told, where there are budgets."""
+        if self._wanted():
+            with contextlib.suppress(StoreUnreachable):
+                self._read()
+                self._write()
+        if self._told is not None:
+            own = (Total(each.key, self._host, each.spent, each.ends) for each in self._counters.entries())
+            others = (Total(_key(each.digest), each.host, each.spent, each.ends) for each in self._others)
+            self._told.tell([*own, *others])
 
     def _read(self) -> None:
+        """Learn what others have spent, and hold, unless they have not been heard of for long."""
+        now = int(self._counters.now())
         with self._store.read() as work:
-            known = work.budgets.spent(self._host, int(self._counters.now()))
-        # What this host had written counts once: from then on the table knows better, which also gives back.
+            known = work.budgets.spent(now)
+        # What this host had written counts once: from then on the table knows better.
         learns, self._knows_itself = not self._knows_itself, True
-        for digest, (ends, own, others) in known.items():
-            first, _, second = digest.partition("-")
-            key = Key(int(first, 16), int(second, 16))
-            self._counters.learn(key, ends, elsewhere=others, here=own if learns else 0)
+        self._others = [each for each in known if each.host != self._host]
+        own = {each.digest: each.spent for each in known if each.host == self._host} if learns else {}
+        ends = {each.digest: each.ends for each in known}
+        sums = {digest: [0, 0] for digest in ends}
+        for each in self._others:
+            sums[each.digest][0] += each.spent
+            sums[each.digest][1] += each.held if each.held_until > now else 0
+        for digest, (spent, held) in sums.items():
+            self._counters.learn(_key(digest), ends[digest], spent, held, here=own.get(digest, 0))
 
     def _write(self) -> None:
-        spent = {
-            f"{each.key.first:x}-{each.key.second:x}": (each.ends, each.spent)
-            for each in self._counters.entries()
-            if each.spent
-        }
-        changed = {digest: told for digest, told in spent.items() if self._written.get(digest) != told}
+        """Write what has changed, and again what is held, before it counts no longer."""
+        now = int(self._counters.now())
+        rows = (self._row(each, now) for each in self._counters.entries())
+        told = {row.digest: row for row in rows if row.spent or row.held or row.digest in self._written}
+        changed = [row for digest, row in told.items() if row != self._written.get(digest)]
         if changed:
             with self._store.write(publish=False) as work:
-                work.budgets.note_spent(self._host, changed)
-                work.budgets.forget_spent(int(self._counters.now()) - KEPT_SECONDS)
-        self._written = spent
+                work.budgets.note_spent(changed)
+                work.budgets.forget_spent(now - KEPT_SECONDS)
+        self._written = told
+
+    def _row(self, entry: Entry, now: int) -> Spent:
+        digest = f"{entry.key.first:x}-{entry.key.second:x}"
+        before = self._written.get(digest)
+        until = 0
+        if entry.held:
+            # It is written again when half of the time is over, and else only where it has changed.
+            is_fresh = before is not None and before.held_until > now + HELD_SECONDS // 2
+            until = before.held_until if before is not None and is_fresh else now + HELD_SECONDS
+        return Spent(self._host, digest, entry.ends, entry.spent, entry.held, until)
 
 
-def _host_id(home: Path) -> str:
-    """The same after every start from this home."""
+def host_id(home: Path) -> str:
+    """This host's name, the same after every start from this home."""
     path = home / ID
     with contextlib.suppress(FileExistsError), path.open("x") as file:
         file.write(uuid.uuid4().hex)
     return path.read_text().strip()
+
+
+def _key(digest: str) -> Key:
+    first, _, second = digest.partition("-")
+    return Key(int(first, 16), int(second, 16))

@@ -12,15 +12,17 @@ from cloche.bootstrap.budget_keeper import BudgetKeeper
 from cloche.bootstrap.plan import CannotStart, Plan
 from cloche.bootstrap.repeating import repeat
 from cloche.bootstrap.table_keeper import TableKeeper
+from cloche.bootstrap.valkey_teller import ValkeyTeller
 from cloche.control.configuration import Configurations
 from cloche.control.declared import InvalidConfiguration
 from cloche.control.deploy import Deployer
 from cloche.control.endpoints import Endpoints
 from cloche.control.publish import Publisher
-from cloche.control.usage import Usages
+from cloche.control.usage import Usages, workspace_id
 from cloche.domain.access import ADMIN, ADMIN_ID, ADMINS_ID, Caller, Principal
 from cloche.domain.errors import InvalidFields, Problem
 from cloche.engine.host import EngineHost
+from cloche.settings import Settings
 from cloche.store.errors import StoreUnreachable
 from cloche.store.payload_spool import SPOOL, PayloadSpool
 from cloche.store.payload_tables import PayloadTables
@@ -45,8 +47,9 @@ def engine_host(plan: Plan) -> EngineHost:
 
 
 @contextlib.asynccontextmanager
-async def hosting(plan: Plan, publisher: Publisher, engines: EngineHost) -> AsyncIterator[None]:
-    """Be the host: what is declared is applied and serves when the block begins; engines end with it.
+async def hosting(plan: Plan, publisher: Publisher, engines: EngineHost) -> AsyncIterator[BudgetKeeper]:
+    """Be the host: what is declared is applied and serves when the block begins; engines end with it.  Gives what keeps
+    the spending of all who serve.
 
     Raises CannotStart where a declared endpoint cannot serve.  Others that cannot are told of in the log.
     """
@@ -61,13 +64,13 @@ async def hosting(plan: Plan, publisher: Publisher, engines: EngineHost) -> Asyn
     tables = PayloadTables.at(settings.tables_url, settings.home)
     keeper = TableKeeper(PayloadSpool(settings.home / SPOOL), tables, settings.payload_retention_days)
     keeper.start()
-    spending = BudgetKeeper(settings.home, publisher.store, lambda: bool(publisher.current().state.budgets))
+    spending = _budget_keeper(settings, publisher)
     await asyncio.to_thread(spending.start)
     try:
         obstacles = await deployer.settled(endpoint.name for endpoint in plan.endpoints)
         if obstacles:
             raise CannotStart("\n".join(obstacles))
-        yield
+        yield spending
     finally:
         for task in background:
             task.cancel()
@@ -75,6 +78,14 @@ async def hosting(plan: Plan, publisher: Publisher, engines: EngineHost) -> Asyn
         await engines.close()
         await asyncio.to_thread(keeper.stop)
         await asyncio.to_thread(spending.stop)
+
+
+def _budget_keeper(settings: Settings, publisher: Publisher) -> BudgetKeeper:
+    told = None
+    if settings.valkey_url is not None:
+        told = ValkeyTeller(settings.valkey_url, workspace_id(publisher.store.key))
+    there_are = lambda: bool(publisher.current().state.budgets)  # noqa: E731
+    return BudgetKeeper(settings.home, publisher.store, there_are, settings.workers, told)
 
 
 async def _applied(plan: Plan, publisher: Publisher) -> bool:

@@ -16,7 +16,7 @@ from cloche.domain.outbound import Timeouts
 from cloche.domain.reach import Reach, is_loopback, read_reach
 from cloche.engine.catalogue import SMOLLM2, Catalogue
 from cloche.engine.options import EngineOptions, default_threads, is_installed
-from cloche.gateway.shared_counters import CannotUse, connection_to
+from cloche.gateway.valkey import CannotUse, connection_to
 from cloche.http.server import TlsFiles, UnusableTls
 from cloche.settings import Settings, SettingsError, variables
 from cloche.settings.proxy_url import read_proxy_url

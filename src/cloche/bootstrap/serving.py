@@ -7,9 +7,11 @@ import contextlib
 import gc
 import socket
 import sys
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import resources
 
+from cloche.bootstrap.budget_keeper import host_id
 from cloche.bootstrap.host import now_ms
 from cloche.bootstrap.payload_writer import PayloadWriter
 from cloche.bootstrap.plan import Plan
@@ -61,8 +63,10 @@ from cloche.gateway.probe import Prober
 from cloche.gateway.recording import Recorder
 from cloche.gateway.shared_counters import SharedCounters
 from cloche.gateway.shared_line import Lines
+from cloche.gateway.shared_money import SharedMoney
 from cloche.gateway.totals import HostTotals
 from cloche.gateway.tracking import Ledger
+from cloche.gateway.valkey import Valkey
 from cloche.http.app import App
 from cloche.http.asgi_chat import AsgiChat
 from cloche.http.context import Context, Host
@@ -102,10 +106,13 @@ def _sweeping(*kept: KeptAnswers | AnswerCache) -> asyncio.Task[None]:
 
 class Serving:
     """Made in the event loop.  `models`: the local models, wherever their engines are.  `lines`: in front of served
-    entities, where other processes take calls too."""
+    entities, where other processes take calls too.  `place`: which of the processes that serve this is."""
 
-    def __init__(self, plan: Plan, store: Store, models: LocalModels, lines: Lines | None = None) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, models: LocalModels, lines: Lines | None = None, place: int = 0
+    ) -> None:
         self._plan = plan
+        self._place = place
         self._store = store
         self._models = models
         self._started_at = now_ms()
@@ -141,10 +148,9 @@ class Serving:
         call_log = CallLog(sys.stderr.buffer, asyncio.get_running_loop())
         upstream = Upstream(self._plan.upstream)
         settings = self._plan.settings
-        shared: SharedCounters | None = None
+        valkey: Valkey | None = None
         if settings.valkey_url is not None:
-            shared = SharedCounters(settings.valkey_url, refuses=settings.valkey_down == "refuse")
-            await shared.start()
+            valkey = Valkey(settings.valkey_url, refuses=settings.valkey_down == "refuse")
         counters = Counters.of_home(settings.home, alone=settings.workers == 1)
         answers = KeptAnswers(settings.home / FOLDER)
         cache = AnswerCache(settings.home / CACHE_FOLDER, self._slot)
@@ -174,9 +180,12 @@ class Serving:
         keeping.start()
         self._traces.start(upstream.send)
         try:
-            async with self._budgeting() as budgets:
+            async with self._budgeting(valkey) as (budgets, money):
+                shared = None if valkey is None else SharedCounters(valkey)
                 tracer = self._traces.tracer
-                lasting = Lasting(counters, self._entities, shared, payloads, answers, cache, flights, tracer, budgets)
+                lasting = Lasting(
+                    counters, self._entities, shared, payloads, answers, cache, flights, tracer, budgets, money
+                )
                 server = self._server(self._sender(upstream), call_log, lasting)
                 # What start-up made stays: the collector need not look at it again, and calls leave no cycles behind.
                 gc.collect()
@@ -187,18 +196,23 @@ class Serving:
             await upstream.close()
             sweeping.cancel()
             await asyncio.wait([sweeping])
-            if shared is not None:
-                await shared.stop()
             await asyncio.to_thread(writer.stop)
             await asyncio.to_thread(keeping.stop)
             call_log.close()
             counters.close()
 
     @contextlib.asynccontextmanager
-    async def _budgeting(self) -> AsyncIterator[Budgets]:
-        """Count what calls cost while the block lasts, and tell what thresholds were reached, a second late at most."""
-        counters = BudgetCounters.of_home(self._plan.settings.home)
+    async def _budgeting(self, valkey: Valkey | None) -> AsyncIterator[tuple[Budgets, SharedMoney | None]]:
+        """Count what calls cost while the block lasts, and tell what thresholds were reached, a second late at most.
+        `valkey`: where it is counted over all hosts, started here: first of all it is told what is held."""
+        settings = self._plan.settings
+        counters = BudgetCounters.of_home(settings.home, settings.workers, self._place)
         budgets = Budgets(counters)
+        money: SharedMoney | None = None
+        if valkey is not None:
+            names = (workspace_id(self._store.key), host_id(settings.home), uuid.uuid4().hex)
+            money = SharedMoney(valkey, counters, *names)
+            await valkey.start()
         self._spending = BudgetUses(self.publisher, budgets.spent, now_ms)
 
         async def tell() -> None:
@@ -211,8 +225,10 @@ class Serving:
 
         telling = asyncio.create_task(repeat(TELL_SECONDS, "telling of budgets", tell))
         try:
-            yield budgets
+            yield budgets, money
         finally:
+            if valkey is not None:
+                await valkey.stop()
             telling.cancel()
             await asyncio.wait([telling])
             await tell()
@@ -258,7 +274,7 @@ class Serving:
         publisher, settings, loop = self.publisher, self._plan.settings, asyncio.get_running_loop()
 
         def valkey() -> bool | None:
-            return None if shared is None else asyncio.run_coroutine_threadsafe(shared.answers(), loop).result()
+            return None if shared is None else asyncio.run_coroutine_threadsafe(shared.valkey.answers(), loop).result()
 
         status = Statuses(self._models, publisher.current, self.figures.circuits_of).of
         calls = Calls(self._store, self._slot.current, self._archive())

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 
 from cloche.bootstrap import welcome
+from cloche.bootstrap.budget_keeper import BudgetKeeper
 from cloche.bootstrap.desk import EngineNewsRoom
 from cloche.bootstrap.entity_lines import EntityLines
 from cloche.bootstrap.handover import Handover
@@ -123,21 +124,22 @@ async def _with_workers(plan: Plan, store: Store, listener: socket.socket) -> No
         _welcome(plan, listener, first_token)
 
     try:
-        async with _hosting(plan, host, engines):
+        async with _hosting(plan, host, engines) as spending:
+            workers.on_gone = spending.free
             await workers.run(announce)
     finally:
         table.close()
 
 
 @contextlib.asynccontextmanager
-async def _hosting(plan: Plan, serving: Serving, engines: EngineHost) -> AsyncIterator[None]:
+async def _hosting(plan: Plan, serving: Serving, engines: EngineHost) -> AsyncIterator[BudgetKeeper]:
     """What every host does, whoever serves."""
     await asyncio.to_thread(come_up, serving.publisher, plan.settings)
     async with (
-        hosting(plan, serving.publisher, engines),
+        hosting(plan, serving.publisher, engines) as spending,
         serving.following(Keeper(plan.settings, serving.publisher.store).keep),
     ):
-        yield
+        yield spending
 
 
 async def _admin_token(plan: Plan, serving: Serving) -> str | None:

@@ -8,10 +8,10 @@ table cannot be written, files wait.  Must not know calls.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+from cloche.bootstrap.repeating import Turns
 from cloche.domain.payload import TableName
 from cloche.store.payload_spool import PayloadSpool
 from cloche.store.payload_tables import PayloadTables
@@ -48,24 +48,17 @@ class TableKeeper:
         self._spool = spool
         self._tables = tables
         self._retention_days = retention_days
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
+        self._turns = Turns("tables", EVERY_SECONDS, "keeping inference tables", self._turn)
         self._looked_after = time.monotonic() - DAY_SECONDS + FIRST_SECONDS
         self._failing: set[TableName] = set()
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._turns.start()
 
     def stop(self) -> None:
         """Bring what is left and end.  Waits, but not for an object store that does not answer: files stay."""
-        self._stopping.set()
-        self._thread.join(STOP_SECONDS)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(EVERY_SECONDS):
-            self._turn()
-        self._turn()
+        self._turns.stop(STOP_SECONDS)
 
     def _turn(self) -> None:
         daily = time.monotonic() - self._looked_after >= DAY_SECONDS

@@ -9,10 +9,10 @@ call about 10 µs of this thread.  Must not know what is counted.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 
+from cloche.bootstrap.repeating import Turns
 from cloche.control.usage import Usages
 from cloche.domain.errors import Problem
 from cloche.domain.usage import CallUsage
@@ -41,8 +41,7 @@ class UsageWriter:
         self._ledger = ledger
         self._usages = usages
         self._spool = spool
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
+        self._turns = Turns("usage", EVERY_SECONDS, "counting calls", self._turn)
         self._away_until = 0.0
         self._is_away = False
         self._told_entities = False
@@ -57,25 +56,16 @@ class UsageWriter:
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._turns.start()
 
     def stop(self) -> None:
         """Write what is left and end.  Waits."""
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(EVERY_SECONDS):
-            self._turn()
-        self._turn()
+        self._turns.stop()
 
     def _turn(self) -> None:
-        try:
-            self._tell_entities()
-            self._write_ended()
-            self._bring_home()
-        except Exception:  # the edge of a background thread: one defect must not end the counting for good
-            log.exception("counting calls failed inside cloche, and goes on")
+        self._tell_entities()
+        self._write_ended()
+        self._bring_home()
 
     def _tell_entities(self) -> None:
         if not self._told_entities and self._tries():
@@ -88,7 +78,7 @@ class UsageWriter:
     def _write_ended(self) -> None:
         while taken := self._ledger.take(BATCH):
             why = self._write(taken)
-            if why and self._stopping.is_set():
+            if why and self._turns.stopping:
                 self._lose(len(taken), why)
             elif why:
                 self._ledger.give_back(taken)

@@ -43,7 +43,8 @@ def main() -> None:
     listener, channel = socket.socket(fileno=received.listener), socket.socket(fileno=received.channel)
     table = EntityTable.of_home(given.settings.home, given.settings.workers, received.place)
     try:
-        run_in_loop(lambda: _serve(plan, store, Ends(listener, channel, table)))
+        ends = Ends(listener, channel, table)
+        run_in_loop(lambda: _serve(plan, store, ends, received.place))
     finally:
         table.close()
         store.close()
@@ -63,11 +64,11 @@ class Ends(NamedTuple):
     table: EntityTable
 
 
-async def _serve(plan: Plan, store: Store, ends: Ends) -> None:
+async def _serve(plan: Plan, store: Store, ends: Ends, place: int) -> None:
     loop = asyncio.get_running_loop()
     line, max_tokens = await Line.on(ends.channel), plan.settings.max_tokens_default
     link = HostLink(line, engine_timeouts(plan.engine), max_tokens, ends.table)
-    serving = Serving(plan, store, link.models, link.lines)
+    serving = Serving(plan, store, link.models, link.lines, place)
 
     def recompile() -> None:
         loop.run_in_executor(None, serving.publisher.recompile)

@@ -146,7 +146,7 @@ class Worker:
 
 class Workers:
     """`count` workers on a listening socket, which this closes when it has served.  `hour`: the calls of all of them,
-    also of those that are gone."""
+    also of those that are gone.  `on_gone` is told in whose place one has ended."""
 
     def __init__(self, count: int, handover: Handover, listener: socket.socket, rooms: Rooms) -> None:
         self._count = count
@@ -157,6 +157,7 @@ class Workers:
         self._meter = UsageMeter()
         self._usage: Usage | None = None
         self.hour = Hour()
+        self.on_gone: Callable[[int], None] = lambda place: None
         self._ended = Totals()  # what workers have counted that are gone
         self._stopping = asyncio.Event()
         self._signals = 0
@@ -239,6 +240,7 @@ class Workers:
             return f"(pid {worker.pid}) {await worker.listen(started)}"
         finally:
             self._living.discard(worker)
+            self.on_gone(place)
             self._ended = all_together((self._ended, worker.totals.counted()))
 
     async def _end_all(self, keepers: Collection[asyncio.Task[None]]) -> None:

@@ -1,15 +1,16 @@
 """Money spent in periods that are not over, counted in memory that all processes of this host share.
 
 A file in the home is mapped into each process, as with `counters`: a table of slots, each a key with what this host has
-spent under it until a moment, what of that is only held for calls under way, and what other hosts have spent.  Money is
-counted when it is held, so a process that is killed leaves it counted; settling gives back what was not used.  Checking
-and counting happens under one lock on the file.  `take` with two keys costs 6 µs, `settle` 4 µs.  Must not know whose
-money it is.
+spent under it until a moment, and what other hosts have spent and hold.  Beside it each process that serves has two
+words of each slot to itself: what its calls hold, and what of that is paid whatever becomes of them, their prompts.  So
+what a process held that was killed is known, and given back once by whoever sees it end.  Checking and counting happens
+under one lock on the file.  `take` with two keys costs 7 µs, `settle` 5 µs.  Must not know whose money it is.
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,13 +20,16 @@ from cloche.gateway.counters import UNLIMITED, Key
 from cloche.gateway.mapped_table import MappedTable, open_table
 
 SLOTS: Final = 32_768
-"""Keys that have room at once, nearly; the file has 2 MB."""
+"""Keys that have room at once, nearly; the file has 1.5 MB, and 0.5 MB for each process that serves."""
 
-FILE = "budgets-1.table"
+FILE = "budgets-2.table"
 """The number stands for the layout: a file of another one is another file."""
 
-_WORDS = 8
-"""Of a slot, each 8 bytes: two halves of the digest, the end, spent here, held of that, spent elsewhere, spare."""
+_WORDS = 6
+"""Of a slot, each 8 bytes: two halves of the digest, the end, spent here, spent elsewhere, held elsewhere."""
+
+_HEAD = 2
+"""Words between the slots and what is held: for how many processes there is room, and how often hosts have begun."""
 
 _PROBED = 64
 """Slots that a key may be in, from its first on."""
@@ -33,14 +37,19 @@ _PROBED = 64
 KEPT_SECONDS = 86_400
 """After its end a key is still there: calls that began before are settled then."""
 
+HELD_SECONDS: Final = 30
+"""Who is not heard of for so long by other hosts holds nothing any more."""
+
 
 class Charge(NamedTuple):
-    """Money that is to be held under a key.  `ends`: when the period does.  `limit`: or UNLIMITED."""
+    """Money that is to be held under a key.  `ends`: when the period does.  `limit`: or UNLIMITED.  `prompt`: what of
+    the amount is paid if nobody ever tells what it cost."""
 
     key: Key
     ends: int
     limit: int
     amount: int
+    prompt: int = 0
 
 
 class Held(NamedTuple):
@@ -53,46 +62,63 @@ class Held(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A slot.  `spent`: by this host, `held` of it for calls under way; `elsewhere`: by others."""
+    """A slot.  `spent` and `held` by calls under way: of this host; the other two of others."""
 
     key: Key
     ends: int
     spent: int
     held: int
-    elsewhere: int
+    spent_elsewhere: int
+    held_elsewhere: int
 
 
 class BudgetCounters(MappedTable):
-    """The table in one process.  `now`: Unix seconds."""
+    """The table in one process.  `places`: how many processes serve; `place`: which of them this is.  `now`: Unix
+    seconds."""
 
-    def __init__(self, descriptor: int, slots: int = SLOTS, now: Callable[[], float] = time.time) -> None:
-        super().__init__(descriptor, slots, _WORDS)
+    def __init__(
+        self,
+        descriptor: int,
+        slots: int = SLOTS,
+        now: Callable[[], float] = time.time,
+        places: int = 1,
+        place: int = 0,
+    ) -> None:
+        super().__init__(descriptor, slots, _WORDS, words_of(slots, places) - slots * _WORDS)
+        self._places = places
+        self._own = place
+        self._head = slots * _WORDS
+        self._begun = self._words[self._head + 1]
         self.now = now
 
     @classmethod
-    def of_home(cls, home: Path) -> BudgetCounters:
+    def of_home(cls, home: Path, places: int = 1, place: int = 0) -> BudgetCounters:
         """The table of everybody who serves from this home.  Raises OSError."""
-        return cls(open_table(home / FILE, SLOTS * _WORDS * 8))
+        return cls(open_table(home / FILE, words_of(SLOTS, places) * 8), places=places, place=place)
 
     def take(self, charges: Sequence[Charge]) -> Held:
         """Hold every amount if all have room, else none."""
         words = self._words
         spent: list[int] = []
-        places: list[int] = []
+        found: list[int] = []
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
-            for index, (key, ends, limit, amount) in enumerate(charges):
-                at = self._place(key, ends)
-                if at < 0:
+            if words[self._head + 1] != self._begun:
+                return Held(spent, 0, full=True)  # a host has begun since: this process is to end
+            for index, (key, ends, limit, amount, _) in enumerate(charges):
+                slot = self._slot(key, ends)
+                if slot < 0:
                     return Held(spent, index, full=True)
-                before = words[at + 3] + words[at + 5]
+                at = slot * _WORDS
+                before = words[at + 3] + words[at + 4] + words[at + 5] + self._held(slot)
                 spent.append(before)
                 if limit != UNLIMITED and before + amount > limit:
                     return Held(spent, index)
-                places.append(at)
-            for at, (_, _, _, amount) in zip(places, charges, strict=True):
-                words[at + 3] += amount
-                words[at + 4] += amount
+                found.append(slot)
+            for slot, charge in zip(found, charges, strict=True):
+                held = self._of_places(slot) + self._own
+                words[held + self._places] += charge.prompt
+                words[held] += charge.amount
             return Held(spent)
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
@@ -104,14 +130,21 @@ class BudgetCounters(MappedTable):
         spent: list[int] = []
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
-            for key, ends, _, amount in charges:
-                at = self._place(key, ends)
-                if at < 0:
+            # A host that has begun since has given back what was held here: its prompts are counted already.
+            is_late = words[self._head + 1] != self._begun
+            for key, ends, _, amount, prompt in charges:
+                slot = self._slot(key, ends)
+                if slot < 0:
                     spent.append(cost)
                     continue
-                words[at + 3] = max(0, words[at + 3] + cost - amount)
-                words[at + 4] = max(0, words[at + 4] - amount)
-                spent.append(max(0, words[at + 3] - words[at + 4]) + words[at + 5])
+                at = slot * _WORDS
+                # In this order: who is killed in between has counted the call, and perhaps its prompt twice.
+                words[at + 3] += max(0, cost - prompt) if is_late else cost
+                if not is_late:
+                    held = self._of_places(slot) + self._own
+                    words[held + self._places] = max(0, words[held + self._places] - prompt)
+                    words[held] = max(0, words[held] - amount)
+                spent.append(words[at + 3] + words[at + 4])
             return spent
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
@@ -120,57 +153,120 @@ class BudgetCounters(MappedTable):
         """What is counted under a key; None: nothing yet."""
         words, slots, (first, second) = self._words, self._slots, key
         for number in range(first, first + min(_PROBED, slots)):
-            at = number % slots * _WORDS
+            slot = number % slots
+            at = slot * _WORDS
             if words[at] == first and words[at + 1] == second:
-                return Entry(key, *words[at + 2 : at + 6])
+                return self._entry(slot)
             if not words[at]:
                 break
         return None
 
     def entries(self) -> Iterator[Entry]:
         """All whose end has not come, or came a while ago.  1 ms where there are few."""
-        words, now = self._words, self.now()
-        used = [place for place, first in enumerate(words[::_WORDS].tolist()) if first]
-        for at in (place * _WORDS for place in used):
-            if words[at + 2] + KEPT_SECONDS > now:
-                yield Entry(Key(words[at], words[at + 1]), *words[at + 2 : at + 6])
+        now = self.now()
+        for slot in self._used():
+            if self._words[slot * _WORDS + 2] + KEPT_SECONDS > now:
+                yield self._entry(slot)
 
-    def learn(self, key: Key, ends: int, *, elsewhere: int | None = None, here: int = 0) -> None:
-        """What other hosts have spent under a key; and, of what this one has spent, the least that it can be."""
+    def learn(self, key: Key, ends: int, spent: int, held: int, *, here: int = 0) -> None:
+        """What other hosts have spent and hold under a key; and, of what this one has spent, the least that it can
+        be."""
+        words = self._words
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
-            at = self._place(key, ends)
-            if at >= 0:
-                if elsewhere is not None:
-                    self._words[at + 5] = elsewhere
-                self._words[at + 3] = max(self._words[at + 3], here)
+            slot = self._slot(key, ends)
+            if slot >= 0:
+                at = slot * _WORDS
+                words[at + 4], words[at + 5] = spent, held
+                words[at + 3] = max(words[at + 3], here)
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
-    def nothing_is_held(self) -> None:
-        """No call is under way: what was held when the last process ended counts as spent."""
-        for at in range(0, self._slots * _WORDS, _WORDS):
-            self._words[at + 4] = 0
+    # ---------------------------------------------------------------- what ended processes held
 
-    def _place(self, key: Key, ends: int) -> int:
+    def begin(self) -> None:
+        """This host begins, and none of its processes serves yet: what was held when the last one ended is given
+        back."""
+        words, head = self._words, self._head
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            before = words[head]
+            then = self
+            if before not in (0, self._places):
+                then = BudgetCounters(os.dup(self._descriptor), self._slots, self.now, before)
+            for place in range(before):
+                then._give_back(place)
+            if then is not self:
+                then.close()
+            words[head] = self._places
+            self._begun = words[head + 1] = words[head + 1] + 1
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def free(self, place: int) -> None:
+        """A process that served there has ended: what it held is given back, but for the prompts of its calls."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            self._give_back(place)
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def _give_back(self, place: int) -> None:
+        words = self._words
+        for slot in self._used():
+            at = self._of_places(slot) + place
+            if words[at] or words[at + self._places]:
+                words[slot * _WORDS + 3] += words[at + self._places]
+                words[at] = words[at + self._places] = 0
+
+    # ---------------------------------------------------------------- the slots
+
+    def _used(self) -> list[int]:
+        """Those that were ever used."""
+        return [slot for slot, first in enumerate(self._words[: self._head : _WORDS].tolist()) if first]
+
+    def _entry(self, slot: int) -> Entry:
+        first, second, ends, spent, *elsewhere = self._words[slot * _WORDS : (slot + 1) * _WORDS]
+        return Entry(Key(first, second), ends, spent, self._held(slot), *elsewhere)
+
+    def _of_places(self, slot: int) -> int:
+        """Where what is held is: a word for each process, and then one for each of what is paid of it in any case."""
+        return self._head + _HEAD + slot * 2 * self._places
+
+    def _held(self, slot: int) -> int:
+        """By all processes of this host."""
+        at = self._of_places(slot)
+        return self._words[at] if self._places == 1 else sum(self._words[at : at + self._places])
+
+    def _slot(self, key: Key, ends: int) -> int:
         """The slot of a key: its own, or else one whose key is over; negative if there is none."""
         words, slots, (first, second) = self._words, self._slots, key
         now = self.now()
         free = -1
         for number in range(first, first + min(_PROBED, slots)):
-            at = number % slots * _WORDS
+            slot = number % slots
+            at = slot * _WORDS
             found = words[at]
             if found == first and words[at + 1] == second:
                 words[at + 2] = ends
-                return at
+                return slot
             if free < 0 and words[at + 2] + KEPT_SECONDS <= now:
-                free = at
+                free = slot
             if not found:
                 break
         if free >= 0:
             # The end is written last: who dies before has left a slot that is free.
-            words[free + 2] = 0
-            words[free], words[free + 1] = first, second
-            words[free + 3] = words[free + 4] = words[free + 5] = 0
-            words[free + 2] = ends
+            at = free * _WORDS
+            words[at + 2] = 0
+            words[at], words[at + 1] = first, second
+            words[at + 3] = words[at + 4] = words[at + 5] = 0
+            held = self._of_places(free)
+            for each in range(held, held + 2 * self._places):
+                words[each] = 0
+            words[at + 2] = ends
         return free
+
+
+def words_of(slots: int, places: int) -> int:
+    """How large a table is, in words of 8 bytes."""
+    return slots * (_WORDS + 2 * places) + _HEAD

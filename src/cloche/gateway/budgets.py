@@ -9,9 +9,9 @@ budget, 22 µs with three.  Must not know how money is counted, nor where alerts
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cloche.domain.access import Principal
 from cloche.domain.budget import Alert, Budget, Period, period_at
@@ -58,6 +58,21 @@ class _Fitting(NamedTuple):
     unpriced: str | None
 
 
+class Asked(NamedTuple):
+    """What one call may cost, under the budgets that fit it.  `expected`: tokens of prompt and answer."""
+
+    fits: tuple[_Fit, ...]
+    charges: list[Charge]
+    expected: tuple[int, int]
+
+
+class Settling(Protocol):
+    """Where what a call holds is counted besides."""
+
+    def settle(self, charges: Sequence[Charge]) -> None:
+        """It holds this no longer."""
+
+
 class Budgets:
     """`alerts`: thresholds that were reached, each once for this process; whoever takes them
     tells each once for all."""
@@ -70,15 +85,21 @@ class Budgets:
 
     def reserve(self, call: Call, request: Request, compiled: CompiledEndpoint) -> None:
         """Hold what the call may cost.  BudgetExceeded if a budget has no room for it."""
+        asked = self.asked(call, request, compiled)
+        if asked is not None:
+            self.hold(call, asked)
+
+    def asked(self, call: Call, request: Request, compiled: CompiledEndpoint) -> Asked | None:
+        """What the call may cost; None if no budget fits it.  BudgetExceeded if that is not known."""
         assert call.grant is not None
         fitting = self._of(call.grant.principal, compiled)
         if not fitting.fits:
-            return
+            return None
         expected = estimate(request)
         amount = max((price.most(*expected) for price in fitting.prices), default=0)
+        prompt = max((price.most(expected[0], 0) for price in fitting.prices), default=0)
         if compiled.rules is not None and compiled.rules.hedging_config is not None:
-            # Of the one that is stopped, the prompt is paid.
-            amount += max((price.most(expected[0], 0) for price in fitting.prices), default=0)
+            amount += prompt  # of the one that is stopped it is paid
         amount = min(amount, _MOST)
         charges = []
         for budget, _, period, key in fitting.fits:
@@ -89,22 +110,32 @@ class Budgets:
                     f"and the budget '{budget.name}' lets nothing through that cannot be counted: give it a price in "
                     "the endpoint's ai_gateway.prices."
                 )
-            charges.append(Charge(key, period.ends, budget.limit if refuses else UNLIMITED, amount))
-        held = self.counters.take(charges)
+            limit = budget.limit if refuses else UNLIMITED
+            charges.append(Charge(key, period.ends, limit, amount, min(prompt, amount)))
+        return Asked(fitting.fits, charges, expected)
+
+    def hold(self, call: Call, asked: Asked, besides: Settling | None = None, *, has_room: bool = False) -> None:
+        """Hold it on this host.  `besides`: where it is held, too.  `has_room`: somebody has seen to that already.
+        BudgetExceeded if a budget has no room for it."""
+        charges = asked.charges
+        held = self.counters.take([each._replace(limit=UNLIMITED) for each in charges] if has_room else charges)
+        if held.full:
+            raise BudgetExceeded("cloche cannot count any more budgets at the moment, and lets nothing through.")
         if held.refused is not None:
-            fit = fitting.fits[held.refused]
-            if held.full:
-                raise BudgetExceeded("cloche cannot count any more budgets at the moment, and lets nothing through.")
-            spent = held.spent[held.refused]
-            self._reached(fit, spent, refuses=True)
-            raise BudgetExceeded(self._words(fit, spent, amount))
-        call.spending = spending = Spending(self, fitting.fits, charges, expected)
+            raise self.refused(asked, held.refused, held.spent[held.refused])
+        call.spending = spending = Spending(self, asked, besides)
         if call.tracked is None:
             call.reply = spending.meter = Meter(call.reply)
 
-    def settled(self, fits: tuple[_Fit, ...], charges: list[Charge], cost: int) -> None:
+    def refused(self, asked: Asked, index: int, spent: int) -> BudgetExceeded:
+        """One of the budgets has no room for it: the words for the caller.  It counts as used up."""
+        fit = asked.fits[index]
+        self._reached(fit, spent, refuses=True)
+        return BudgetExceeded(self._words(fit, spent, asked.charges[index].amount))
+
+    def settled(self, asked: Asked, cost: int) -> None:
         """A call that held so much has ended, and cost that."""
-        for fit, spent in zip(fits, self.counters.settle(charges, cost), strict=True):
+        for fit, spent in zip(asked.fits, self.counters.settle(asked.charges, cost), strict=True):
             self._reached(fit, spent)
 
     def spent(self, budget: Budget, subject: str) -> tuple[int, int, Period]:
@@ -113,7 +144,7 @@ class Budgets:
         entry = self.counters.find(_key(budget, subject, period))
         if entry is None:
             return 0, 0, period
-        return max(0, entry.spent - entry.held) + entry.elsewhere, entry.held, period
+        return entry.spent + entry.spent_elsewhere, entry.held + entry.held_elsewhere, period
 
     def _reached(self, fit: _Fit, spent: int, *, refuses: bool = False) -> None:
         """Tell what was reached and has not been told.  The whole is, too, where a call is refused."""
@@ -173,24 +204,24 @@ class Budgets:
 class Spending:
     """What one call holds."""
 
-    __slots__ = ("_budgets", "_charges", "_expected", "_fits", "meter")
+    __slots__ = ("_asked", "_besides", "_budgets", "meter")
 
-    def __init__(
-        self, budgets: Budgets, fits: tuple[_Fit, ...], charges: list[Charge], expected: tuple[int, int]
-    ) -> None:
+    def __init__(self, budgets: Budgets, asked: Asked, besides: Settling | None) -> None:
         self._budgets = budgets
-        self._fits = fits
-        self._charges = charges
-        self._expected = expected
+        self._asked = asked
+        self._besides = besides
         self.meter: Meter | None = None
 
     def settle(self, call: Call) -> None:
         """The call has ended: keep what it cost, and give the rest back."""
-        cost = _cost(call.target, used(call, self._expected, self.meter))
+        expected = self._asked.expected
+        cost = _cost(call.target, used(call, expected, self.meter))
         if call.hedge is not None:
-            cost += _cost(call.hedge, Usage(asked(call, self._expected[0]), 0))
+            cost += _cost(call.hedge, Usage(asked(call, expected[0]), 0))
         self.meter = None  # it holds the reply, which holds the call
-        self._budgets.settled(self._fits, self._charges, cost)
+        self._budgets.settled(self._asked, cost)
+        if self._besides is not None:
+            self._besides.settle(self._asked.charges)
 
 
 def _cost(target: Target | None, usage: Usage) -> int:

@@ -30,8 +30,10 @@ from cloche.gateway.kept_answers import KeptAnswers
 from cloche.gateway.limits import Limits
 from cloche.gateway.payloads import Payloads, log_payloads
 from cloche.gateway.sameness import question
+from cloche.gateway.shared_budgets import SharedBudgets
 from cloche.gateway.shared_counters import SharedCounters
 from cloche.gateway.shared_limits import SharedLimits
+from cloche.gateway.shared_money import SharedMoney
 from cloche.gateway.tracing import Tracer
 from cloche.gateway.tracking import track
 from cloche.guardrails.inspecting import Brief
@@ -44,7 +46,8 @@ class Lasting(NamedTuple):
     """What outlives calls and configurations.  `counters`: of rate limits.  `entities`: how those that are asked do.
     `shared`: counters of all hosts, where there are some.  `payloads`: calls on their way to inference tables.
     `answers`: to calls that have an idempotency key.  `cache`: of endpoints that give answers again.  `flights`: calls
-    that others may join.  `tracer`: chooses calls of which spans are made.  `budgets`: what calls may cost."""
+    that others may join.  `tracer`: chooses calls of which spans are made.  `budgets`: what calls may cost; `money`: of
+    all hosts, where it is counted."""
 
     counters: Counters
     entities: Entities
@@ -55,6 +58,7 @@ class Lasting(NamedTuple):
     flights: Flights | None = None
     tracer: Tracer | None = None
     budgets: Budgets | None = None
+    money: SharedMoney | None = None
 
 
 class Governor:
@@ -69,6 +73,9 @@ class Governor:
         self._payloads = lasting.payloads
         self._cache = lasting.cache
         self._budgets = lasting.budgets
+        self._shared_budgets = None
+        if lasting.budgets is not None and lasting.money is not None:
+            self._shared_budgets = SharedBudgets(lasting.budgets, lasting.money)
         self._flights = lasting.flights
 
     def begin(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
@@ -90,10 +97,18 @@ class Governor:
 
     def _counted(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
         """There is room for the call in the limits."""
+        if compiled.budgets and self._budgets is not None:
+            if self._shared_budgets is not None:
+                held = functools.partial(self._held, call, request, compiled, entity)
+                self._shared_budgets.reserve(call, request, compiled, held)
+                return
+            self._budgets.reserve(call, request, compiled)
+        self._held(call, request, compiled, entity)
+
+    def _held(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
+        """There is money for the call."""
         rules = compiled.rules
         assert rules is not None
-        if compiled.budgets and self._budgets is not None:
-            self._budgets.reserve(call, request, compiled)
         cached = self._cache.begin(call, compiled) if rules.caches and self._cache is not None else None
         if compiled.guards is not None:
             admitted = guarding.admit(call, request, compiled.guards)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 
 class MappedTable:
-    """The table in one process, which owns the descriptor from now on."""
+    """The table in one process, which owns the descriptor from now on.  `further`: words behind the slots."""
 
-    def __init__(self, descriptor: int, slots: int, words_of_slot: int) -> None:
+    def __init__(self, descriptor: int, slots: int, words_of_slot: int, further: int = 0) -> None:
         self._descriptor = descriptor
         self._slots = slots
         try:
-            self._map = mmap.mmap(descriptor, slots * words_of_slot * 8)
+            self._map = mmap.mmap(descriptor, (slots * words_of_slot + further) * 8)
         except BaseException:
             os.close(descriptor)
             raise

@@ -145,7 +145,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     valkey_url: Annotated[
         str | None,
         Field(
-            help="Valkey or Redis in which several hosts count rate limits together, instead of each for itself.",
+            help="Valkey or Redis in which several hosts count rate limits and budgets together, instead of each for "
+            "itself.",
             kind=text("redis:// or rediss:// with USER:PASSWORD@HOST:PORT/NUMBER", r"rediss?://\S+"),
             hides="userinfo",
         ),
@@ -153,8 +154,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     valkey_down: Annotated[
         Literal["local", "refuse"],
         Field(
-            help="While Valkey does not answer: each host counts for itself, or calls to endpoints with rate limits "
-            "are refused.",
+            help="While Valkey does not answer: each host counts for itself, or calls to endpoints with rate limits or "
+            "budgets are refused.",
             kind=text("local or refuse", "local|refuse"),
         ),
     ] = "local"

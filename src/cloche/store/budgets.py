@@ -5,15 +5,27 @@ Must not know what money is spent on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from cloche.domain.budget import Alert, Budget
 from cloche.store.conflicts import adding
 from cloche.store.tables import budget_alerts, budget_spending, budgets
+
+
+class Spent(NamedTuple):
+    """What one host has spent under a key, whose period ends then, and what its calls hold, which counts until
+    `held_until`."""
+
+    host: str
+    digest: str
+    ends: int
+    spent: int
+    held: int = 0
+    held_until: int = 0
 
 
 class BudgetTable:
@@ -42,29 +54,33 @@ class BudgetTable:
 
     # ---------------------------------------------------------------- what is spent
 
-    def note_spent(self, host: str, spent: Mapping[str, tuple[int, int]]) -> None:
-        """What a host has spent, as (end of the period, amount) by digest, in place of what was known."""
-        if not spent:
+    def note_spent(self, spent: Iterable[Spent]) -> None:
+        """What a host has spent and holds, in place of what was known of it."""
+        rows = [
+            {
+                "host": each.host,
+                "digest": each.digest,
+                "ends": each.ends,
+                "spent_nano_usd": each.spent,
+                "held_nano_usd": each.held,
+                "held_until": each.held_until,
+            }
+            for each in spent
+        ]
+        if not rows:
             return
         row = adding(self._connection, budget_spending)
-        replacing = row.on_conflict_do_update(
-            index_elements=["host", "digest"], set_={"spent_nano_usd": row.excluded.spent_nano_usd}
-        )
-        rows = [
-            {"host": host, "digest": digest, "ends": ends, "spent_nano_usd": amount}
-            for digest, (ends, amount) in spent.items()
-        ]
+        renewed = {name: row.excluded[name] for name in ("spent_nano_usd", "held_nano_usd", "held_until")}
+        replacing = row.on_conflict_do_update(index_elements=["host", "digest"], set_=renewed)
         self._connection.execute(replacing, rows)
 
-    def spent(self, host: str, now: int) -> dict[str, tuple[int, int, int]]:
-        """(end of the period, spent by this host, by all others) by digest, of the periods that are not over."""
-        columns = budget_spending.c
-        amount = columns.spent_nano_usd
-        own = func.sum(case((columns.host == host, amount), else_=0))
-        others = func.sum(case((columns.host != host, amount), else_=0))
-        wanted = select(columns.digest, func.max(columns.ends), own, others).where(columns.ends > now)
-        rows = self._connection.execute(wanted.group_by(columns.digest))
-        return {digest: (int(ends), int(here), int(there)) for digest, ends, here, there in rows}
+    def spent(self, now: int) -> list[Spent]:
+        """What every host has spent in the periods that are not over."""
+        found = self._connection.execute(select(budget_spending).where(budget_spending.c.ends > now))
+        return [
+            Spent(row.host, row.digest, row.ends, row.spent_nano_usd, row.held_nano_usd, row.held_until)
+            for row in found
+        ]
 
     def forget_spent(self, before: int) -> None:
         """Forget the periods that were over at a moment."""

@@ -45,7 +45,7 @@ __all__ = [
 
 FILE = "cloche.db"
 
-NEWEST = "0007"
+NEWEST = "0008"
 """The last revision in migrations/versions: what this version of cloche brings a database to."""
 
 TOKEN_KEY = "sealed_token_key"  # noqa: S105 (a name)

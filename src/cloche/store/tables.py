@@ -200,6 +200,8 @@ budget_spending = Table(
     Column("digest", String(64), primary_key=True),
     Column("ends", BigInteger, nullable=False, index=True),
     Column("spent_nano_usd", BigInteger, nullable=False),
+    Column("held_nano_usd", BigInteger, nullable=False, server_default="0"),
+    Column("held_until", BigInteger, nullable=False, server_default="0"),
 )
 
 budget_alerts = Table(
