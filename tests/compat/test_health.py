@@ -74,6 +74,7 @@ def test_what_is_well_and_what_is_not(
         assert well["database"].items() >= {"kind": "postgresql", "reachable": True}.items()
         assert 0 < well["database"]["latency_ms"] < 10_000
         assert well["valkey"] == {"configured": True, "reachable": True}
+        assert (well["home"]["problem"], well["home"]["free_bytes"] > 0) == (None, True)
         assert (well["engines"], well["usage_rows_waiting"], well["log_lines_lost"]) == ([], 0, 0)
         assert well["resident_bytes"] > 1_000_000
         token = stranger(live)

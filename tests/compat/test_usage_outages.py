@@ -72,6 +72,7 @@ def test_an_outage_loses_no_row(server: Live, postgres: Postgres, database: str)
     postgres.stop()
     ask(server, range(10, 25))
     wait_until(lambda: any("waits in memory" in str(entry.get("message")) for entry in server.log()), "the log")
+    wait_until(lambda: "usage or payloads can be kept nowhere" in problems(server), "health to tell of it")
     spool.unlink()
     ask(server, range(25, 40))
     wait_until(lambda: _kept(spool) == 30, "the rows in the home")
@@ -82,6 +83,12 @@ def test_an_outage_loses_no_row(server: Live, postgres: Postgres, database: str)
     wait_until(lambda: len(counted(database)) >= 50, "all rows")
     assert counted(database) == list(range(50))
     wait_until(lambda: not list(spool.iterdir()), "an empty spool")
+    wait_until(lambda: not problems(server), "all to be well")
+
+
+def problems(server: Live) -> str:
+    """What health says is wrong."""
+    return "; ".join(server.request("GET", "/api/2.0/health").json()["problems"])
 
 
 def _kept(spool: Path) -> int:

@@ -42,6 +42,11 @@ class PayloadWriter:
         """Calls that were not kept, of this process."""
         return self._lost + self._payloads.lost
 
+    @property
+    def stuck(self) -> bool:
+        """Whether what has ended waits in memory because the home takes nothing."""
+        return self._waits
+
     def start(self) -> None:
         """Begin."""
         self._thread.start()

@@ -79,6 +79,7 @@ from cloche.settings import environment
 from cloche.snapshot import LocalModels, Slot, Snapshot
 from cloche.store.database import Store
 from cloche.store.errors import StoreUnreachable
+from cloche.store.home_space import HomeWatch
 from cloche.store.payload_archive import PayloadArchive
 from cloche.store.payload_spool import SPOOL as PAYLOAD_SPOOL
 from cloche.store.payload_spool import PayloadSpool
@@ -174,6 +175,8 @@ class Serving:
             "cloche_upstream_idle_connections": upstream.idle,
             "cloche_usage_rows_waiting": len(self._ledger),
             "cloche_payload_rows_waiting": len(payloads),
+            "cloche_spooling_writers": int(writer.spools),
+            "cloche_stuck_writers": writer.stuck + keeping.stuck,
             "cloche_resident_memory_bytes": resident_bytes(),
         }
         writer.start()
@@ -315,6 +318,7 @@ class Serving:
                 workers=settings.workers,
                 database="sqlite" if settings.database_url is None else "postgresql",
                 valkey=valkey,
+                home=HomeWatch(settings.home).look,
             ),
             judge=Trials(gateway, loop),
         )

@@ -54,6 +54,16 @@ class UsageWriter:
         """Rows that were not kept, of this process."""
         return self._lost + self._ledger.lost
 
+    @property
+    def spools(self) -> bool:
+        """Whether rows wait in the home because the database takes none."""
+        return self._is_away and self._spool.holds_some()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether rows wait in memory because the home takes none either."""
+        return self._waits
+
     def start(self) -> None:
         """Begin."""
         self._turns.start()
@@ -124,6 +134,7 @@ class UsageWriter:
             for number, (path, rows) in enumerate(self._spool.batches(), 1):
                 self._add(rows)
                 self._spool.done(path)
+                self._back()
                 if number == _BATCHES_HOME:
                     break
         except StoreUnreachable as problem:

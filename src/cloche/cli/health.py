@@ -41,6 +41,9 @@ def _print(told: dict[str, Any]) -> None:
     output.line(f"database: {database['kind']}, {answers}, revision {database['revision']}")
     if valkey is not None:
         output.line(f"valkey: {'answers' if valkey['reachable'] else 'does not answer'}")
+    home = told["home"]
+    free = "" if home["free_bytes"] is None else f", {output.size(home['free_bytes'])} free"
+    output.line(f"home: {home['problem'] or 'can be written'}{free}")
     for each in told["engines"]:
         output.line(f"model {each['model']}: {each['state']}, {each['active']} active, {each['waiting']} waiting")
     for each in told["breakers"]:

@@ -31,6 +31,7 @@ from cloche.gateway.probe import Outcome
 from cloche.gateway.totals import HostTotals
 from cloche.http.events import Events
 from cloche.snapshot import Grant, LocalModels, Snapshot, Target
+from cloche.store.home_space import HomeSpace
 from cloche.wire.serving import EndpointStatus
 
 MAX_BODY = 4 * 1024 * 1024
@@ -88,12 +89,13 @@ class Streamed(NamedTuple):
 
 class Host(NamedTuple):
     """What is told of this host.  `started_at`: Unix milliseconds.  `valkey`: whether it answers, asked from a thread;
-    None: there is none."""
+    None: there is none.  `home`: whether it can be written."""
 
     started_at: int
     workers: int
     database: Literal["sqlite", "postgresql"]
     valkey: Callable[[], bool | None]
+    home: Callable[[], HomeSpace]
 
 
 class Context(NamedTuple):

@@ -39,6 +39,13 @@ class UsageSpool:
         write_whole(path, msgspec.json.encode(rows))
         return True
 
+    def holds_some(self) -> bool:
+        """Whether anything waits in it."""
+        try:
+            return any(self._folder.glob(f"*{_SUFFIX}"))
+        except OSError:
+            return False
+
     def batches(self) -> Iterator[tuple[Path, list[CallUsage]]]:
         """What waits, the oldest first.  What somebody else has brought home meanwhile is left out, and a file that
         cannot be read is set aside.  Raises OSError."""

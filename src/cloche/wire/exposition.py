@@ -18,6 +18,8 @@ _ABOUT = {
     "cloche_upstream_idle_connections": "Connections to providers and engines that wait for a call.",
     "cloche_usage_rows_waiting": "Calls that have ended and whose rows are not written.",
     "cloche_payload_rows_waiting": "Calls that have ended and whose payloads are not written.",
+    "cloche_spooling_writers": "Writers of usage whose rows wait in the home because the database takes none.",
+    "cloche_stuck_writers": "Writers of usage and payloads that can keep nothing: their rows wait in memory.",
     "cloche_resident_memory_bytes": "Memory of the processes that take calls, without engines.",
     "cloche_usage_rows_lost_total": "Rows of usage that could be kept nowhere.",
     "cloche_payload_rows_lost_total": "Rows of inference tables that could be kept nowhere.",

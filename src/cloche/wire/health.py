@@ -12,6 +12,9 @@ from msgspec import UNSET, UnsetType
 
 from cloche.wire.exposition import Totals
 
+LOW_DISK = 100 * 1000 * 1000
+"""Bytes that are free for the home, below which that is told."""
+
 
 class DatabaseHealth(msgspec.Struct, frozen=True):
     """`latency_ms`: of a small question, now.  `revision`: of the configuration in force here.  `schema`: the one that
@@ -29,6 +32,14 @@ class ValkeyHealth(msgspec.Struct, frozen=True):
 
     configured: bool
     reachable: bool
+
+
+class HomeHealth(msgspec.Struct, frozen=True):
+    """The home of the host that answers.  `free_bytes`: null where that cannot be told.  `problem`: why it cannot be
+    written; null where it can."""
+
+    free_bytes: int | None
+    problem: str | None
 
 
 class EngineHealth(msgspec.Struct, frozen=True):
@@ -68,6 +79,7 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     problems: list[str] | UnsetType = UNSET
     database: DatabaseHealth | UnsetType = UNSET
     valkey: ValkeyHealth | UnsetType | None = UNSET
+    home: HomeHealth | UnsetType = UNSET
     engines: list[EngineHealth] | UnsetType = UNSET
     breakers: list[BreakerHealth] | UnsetType = UNSET
     usage_rows_waiting: int | UnsetType = UNSET
@@ -81,6 +93,7 @@ class Details(msgspec.Struct, frozen=True):
 
     database: DatabaseHealth
     valkey: ValkeyHealth | None
+    home: HomeHealth
     engines: list[EngineHealth]
     breakers: list[BreakerHealth]
     totals: Totals
@@ -93,6 +106,7 @@ def problems(details: Details, endpoints: EndpointsHealth) -> list[str]:
         found.append("the database does not answer: calls go on, changes are not possible")
     if details.valkey is not None and not details.valkey.reachable:
         found.append("Valkey does not answer")
+    found += _unwritten(details)
     found += [
         f"the model {each.model} is {each.state}" + (f": {each.message}" if each.message else "")
         for each in details.engines
@@ -109,6 +123,21 @@ def problems(details: Details, endpoints: EndpointsHealth) -> list[str]:
     return found
 
 
+def _unwritten(details: Details) -> list[str]:
+    """What of the things that are to be kept cannot be."""
+    home, gauges = details.home, details.totals.gauges
+    found = []
+    if home.problem is not None:
+        found.append(f"the home cannot be written ({home.problem}): changes, usage and payloads cannot be kept")
+    elif home.free_bytes is not None and home.free_bytes < LOW_DISK:
+        found.append(f"the disk of the home is nearly full: {home.free_bytes // 1_000_000} MB are free")
+    if gauges.get("cloche_stuck_writers"):
+        found.append("usage or payloads can be kept nowhere and wait in memory: the log says why")
+    if gauges.get("cloche_spooling_writers") and details.database.reachable:
+        found.append("the database takes no rows of usage, which wait in the home: the log says why")
+    return found
+
+
 def whole(brief: Health, details: Details, told: list[str]) -> Health:
     """The document for administrators."""
     counts = details.totals.gauges | details.totals.counters
@@ -117,6 +146,7 @@ def whole(brief: Health, details: Details, told: list[str]) -> Health:
         problems=told,
         database=details.database,
         valkey=details.valkey,
+        home=details.home,
         engines=details.engines,
         breakers=details.breakers,
         usage_rows_waiting=int(counts.get("cloche_usage_rows_waiting", 0)),

@@ -16,8 +16,8 @@ from cloche.wire import health as wire
 
 
 def health(context: Context, request: ControlRequest) -> Answer:
-    """Whether all is well; administrators are told of database, Valkey, engines and circuit breakers, and what is
-    wrong."""
+    """Whether all is well; administrators are told of database, Valkey, home, engines and circuit breakers, and
+    what is wrong."""
     snapshot = context.snapshot()
     endpoints = _endpoints(context, snapshot)
     details = _details(context, snapshot)
@@ -55,6 +55,7 @@ def _details(context: Context, snapshot: Snapshot) -> wire.Details:
             schema=NEWEST,
         ),
         valkey=None if valkey is None else wire.ValkeyHealth(configured=True, reachable=valkey),
+        home=wire.HomeHealth(*context.host.home()),
         engines=[
             _engine(context, name, totals.lines.get(name, (0, 0))) for name in sorted(snapshot.state.local_models())
         ],
