@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 from msgspec import structs
 
 from cloche.domain.ai_gateway import AiGateway, CircuitBreaker, Concurrency, Fallback
 from cloche.domain.endpoint import ExternalModel
+from cloche.domain.outbound import Timeouts
 from cloche.engine.slots import Slots
 
 from .scripted import World
 from .test_attempts import ANSWER, refuse, ruled, run, turn
+from .test_shared_lines import Host, Worker, at_once
 
 STRICT = {b"cloche-strict-params": b"true"}
 ONE = AiGateway(concurrency_config=Concurrency(1, queue_limit=1, queue_seconds=0.1))
@@ -70,6 +75,25 @@ def test_waiting_has_an_end() -> None:
         assert len(world.calls) == made
         world.calls[-1].answer(ANSWER)
         assert (slots(world).running, slots(world).waiting) == (0, 0)
+
+    run(main)
+
+
+def test_nobody_waits_longer_than_the_call_may_take(tmp_path: Path) -> None:
+    """The time-out of the whole call ends the wait, whoever keeps the line."""
+
+    async def main() -> None:
+        rules = AiGateway(concurrency_config=Concurrency(1, queue_limit=1, queue_seconds=30))
+        worker = Worker(Host(tmp_path, at_once), 0, asyncio.get_running_loop())
+        for world in (ruled(rules), ruled(rules, worker.lines)):
+            snapshot = world.snapshot.current()
+            chat = snapshot.endpoints["chat"]
+            quick = {name: structs.replace(each, timeouts=Timeouts(total=0.15)) for name, each in chat.targets.items()}
+            world.snapshot.swap(structs.replace(snapshot, endpoints={"chat": structs.replace(chat, targets=quick)}))
+            world.ask(entity="first")
+            _, client = world.ask(entity="first")
+            await turn(0.06)
+            assert (client.status, client.json["error_code"]) == (429, "REQUEST_LIMIT_EXCEEDED")
 
     run(main)
 

@@ -19,6 +19,8 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from cloche.bootstrap.channel import Accepting, Counted, Elsewhere, Freed, GiveUp, Line, Published, ToHost, Wait
 from cloche.bootstrap.desk import Desk, EngineNewsRoom
 from cloche.bootstrap.entity_lines import EntityLines
@@ -105,6 +107,9 @@ class Worker:
         try:
             async for message in self.line.to_host():
                 self._take(message, started)
+        except msgspec.MsgspecError:  # a defect: nobody can tell what else it says, so another one takes its place
+            log.exception("worker %d said what the host does not understand", self.pid)
+            self.signal(signal.SIGKILL)
         finally:
             self.desk.close()
             self.line.close()

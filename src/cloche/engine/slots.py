@@ -54,6 +54,11 @@ class Pace:
         return LimitExceeded(f"{why} Try again in {seconds} s.", retry_after=seconds)
 
 
+def too_long(seconds: float) -> str:
+    """Why a call that has waited for so long is refused."""
+    return f"The model had no free slot for {round(seconds, 1):g} seconds."
+
+
 class Ticket:
     """A call's place: waiting, running, or gone."""
 
@@ -97,11 +102,14 @@ class Slots:
         """How many calls stand in the line."""
         return len(self._line)
 
-    def enter(self, on_turn: Callable[[], None], on_refused: Callable[[Problem], None]) -> Ticket:
+    def enter(
+        self, on_turn: Callable[[], None], on_refused: Callable[[Problem], None], patience: float = math.inf
+    ) -> Ticket:
         """Ask for a slot.  With one free, `on_turn` is called before this returns; else later, or `on_refused` with
         a LimitExceeded when the call has waited too long: exactly one of them, unless the ticket leaves first.
 
-        Neither may raise.  Raises LimitExceeded when the line is full.
+        Neither may raise.  `patience`: seconds that the call itself has, at most.  Raises LimitExceeded when the line
+        is full.
         """
         ticket = Ticket(self, on_turn, on_refused)
         if self.running < self.parallel:
@@ -110,7 +118,8 @@ class Slots:
         if len(self._line) >= self.queue_limit:
             raise self._refusal(f"The model is busy with {self.running} calls, and {self.waiting} more wait.")
         self._line[ticket] = None
-        ticket._timer = self._clock.call_later(self._queue_seconds, lambda: self._overdue(ticket))
+        seconds = min(self._queue_seconds, patience)
+        ticket._timer = self._clock.call_later(seconds, lambda: self._overdue(ticket, seconds))
         return ticket
 
     def resize(self, parallel: int, queue_limit: int, queue_seconds: float) -> None:
@@ -144,10 +153,10 @@ class Slots:
             ticket._timer.cancel()
             self._run(ticket)
 
-    def _overdue(self, ticket: Ticket) -> None:
+    def _overdue(self, ticket: Ticket, seconds: float) -> None:
         del self._line[ticket]
         ticket._slots = None
-        ticket._on_refused(self._refusal(f"The model had no free slot for {self._queue_seconds:g} seconds."))
+        ticket._on_refused(self._refusal(too_long(seconds)))
 
     def _refusal(self, why: str) -> LimitExceeded:
         return self._pace.refusal(why, len(self._line) + 1, self.parallel)

@@ -218,7 +218,8 @@ class Attempts:
         if standing is None:
             return True
         self._call.target, self._call.source = target, self
-        self._visit = Visit(standing, self._call, self._after_waiting, self._call.fail)
+        patience = max(0.0, self._seconds_left() - SHORTEST)
+        self._visit = Visit(standing, self._call, self._after_waiting, self._call.fail, patience)
         return not self._visit.waits
 
     def _after_waiting(self) -> None:

@@ -93,12 +93,18 @@ class Visit:
     """One attempt at an entity, from the moment it was chosen: 4 µs with a breaker and a limit.
 
     `ask`: asks it; called later if it must be waited for.  `refused`: told why a call that has waited is not let in.
+    `patience`: seconds that the call may wait.
     """
 
     __slots__ = ("_ask", "_call", "_handle", "_has_turn", "_refused", "_standing", "_ticket", "began")
 
     def __init__(
-        self, standing: Standing, call: Trying, ask: Callable[[], None], refused: Callable[[Problem], None]
+        self,
+        standing: Standing,
+        call: Trying,
+        ask: Callable[[], None],
+        refused: Callable[[Problem], None],
+        patience: float = math.inf,
     ) -> None:
         self._standing: Standing | None = None
         self._call = call
@@ -108,14 +114,14 @@ class Visit:
         self._handle: asyncio.Handle | None = None
         self._has_turn = False
         self.began = time.perf_counter()
-        self._begin(standing)
+        self._begin(standing, patience)
 
     @property
     def waits(self) -> bool:
         """Whether there is no place for it yet."""
         return not self._has_turn
 
-    def _begin(self, standing: Standing) -> None:
+    def _begin(self, standing: Standing, patience: float) -> None:
         """Get a place, or stand in line.  A Problem if the entity is left alone for now, or its line is full."""
         seconds = standing.shut_for(self.began)
         if seconds > 0:
@@ -123,7 +129,7 @@ class Visit:
         if standing.slots is None:
             self._has_turn = True
         else:
-            self._ticket = standing.slots.enter(self._turn, self._refused)
+            self._ticket = standing.slots.enter(self._turn, self._refused, patience)
         self._standing = standing
         standing.running += 1
         if self._has_turn and standing.breaker is not None and not standing.breaker.enter(self._call):

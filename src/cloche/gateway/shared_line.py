@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable
 from typing import Protocol
 
 from cloche.domain.ai_gateway import Concurrency
 from cloche.domain.errors import NotReady, Problem
-from cloche.engine.slots import Clock, Pace
+from cloche.engine.slots import Clock, Pace, too_long
 from cloche.gateway.entity_table import EntityTable, entity_key
 
 _HOST_GONE = "the process that keeps the waiting line is gone"
@@ -138,7 +139,9 @@ class SharedSlots:
         """As Slots.resize; the line moves on when the next call comes or ends."""
         self._limit = Concurrency(parallel, queue_limit, queue_seconds)
 
-    def enter(self, on_turn: Callable[[], None], on_refused: Callable[[Problem], None]) -> SharedTicket:
+    def enter(
+        self, on_turn: Callable[[], None], on_refused: Callable[[Problem], None], patience: float = math.inf
+    ) -> SharedTicket:
         """As Slots.enter.  Raises LimitExceeded when the line is full."""
         limit, lines = self._limit, self._lines
         entry = lines.table.enter(entity_key(self._entity), limit.max_calls, limit.queue_limit)
@@ -151,7 +154,7 @@ class SharedSlots:
             ticket.run(lines.clock.time())
             return ticket
         lines.wait(ticket, self._entity, limit.max_calls)
-        seconds = limit.queue_seconds
+        seconds = min(limit.queue_seconds, patience)
         ticket.timer = lines.clock.call_later(seconds, lambda: self._overdue(ticket, seconds))
         return ticket
 
@@ -169,5 +172,4 @@ class SharedSlots:
 
     def _overdue(self, ticket: SharedTicket, seconds: float) -> None:
         self._lines.give_up(ticket)
-        why = f"The model had no free slot for {seconds:g} seconds."
-        ticket.refuse(self._pace.refusal(why, self.waiting + 1, self._limit.max_calls))
+        ticket.refuse(self._pace.refusal(too_long(seconds), self.waiting + 1, self._limit.max_calls))
