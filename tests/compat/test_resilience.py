@@ -334,6 +334,12 @@ def test_a_killed_workers_calls_make_room(workers: Live, faulty: Faulty) -> None
             pool.submit(ask)
         wait_until(lambda: faulty.open["stall-head"] == 3, "others in their place")
         assert faulty.most["stall-head"] == 3
+        of = '{endpoint="openai-stall-head",entity="bad"}'
+        line = {
+            f"cloche_entity_running_calls{of} 3",
+            f"cloche_entity_waiting_calls{of} {before + 6 - faulty.asked['stall-head']}",
+        }
+        wait_until(lambda: line <= set(workers.request("GET", "/metrics").body.decode().splitlines()), "the line")
         while faulty.asked["stall-head"] < before + 6 or faulty.open["stall-head"]:
             faulty.let_go()
             time.sleep(0.01)

@@ -40,6 +40,8 @@ def test_a_place_is_given_back_in_every_end() -> None:
             assert (refused.status, refused.json["error_code"]) == (429, "REQUEST_LIMIT_EXCEEDED")
             assert b"retry-after: " in refused.headers
             assert world.calls[-1] is asked
+            lines = world.lasting.entities.lines(world.snapshot.current())
+            assert lines == {("chat", "first"): (1, 1), ("chat", "second"): (0, 0), ("chat", "spare"): (0, 0)}
             if end == "answer":
                 asked.answer(ANSWER)
             elif end == "fail":

@@ -131,6 +131,7 @@ class Serving:
         self._traces = TraceWriter(plan.settings, plan.traces, self._slot)
         self._entities = Entities(lines)
         self.figures.circuits = self._entities.circuits
+        self.figures.entity_lines = lambda: self._entities.lines(self._slot.current())
         self.publisher.published += (self._entities.keep_only, self.totals.keep_only, self.figures.keep_only)
 
     @contextlib.asynccontextmanager

@@ -17,7 +17,7 @@ from cloche.domain.ai_gateway import AiGateway
 from cloche.domain.errors import NotReady, Problem
 from cloche.engine.slots import Slots, Ticket
 from cloche.gateway.breakers import TRYING_SECONDS, Breaker, Circuit, Trying
-from cloche.gateway.entity_table import entity_name
+from cloche.gateway.entity_table import entity_key, entity_name
 from cloche.gateway.shared_latch import SharedLatch
 from cloche.gateway.shared_line import Lines, SharedSlots, SharedTicket
 from cloche.snapshot import CompiledEndpoint, Snapshot, Target
@@ -244,6 +244,23 @@ class Entities:
             for endpoint_id in list(self._known):
                 if endpoint_id not in there:
                     self._known.pop(endpoint_id, None)
+
+    def lines(self, snapshot: Snapshot) -> dict[tuple[str, str], tuple[int, int]]:
+        """How many calls run and how many wait, by endpoint and entity, where there is a limit.  From any thread."""
+        found = {}
+        for name, compiled in snapshot.endpoints.items():
+            if compiled.rules is not None and compiled.rules.concurrency_config is not None:
+                for entity in compiled.targets:
+                    found[name, entity] = self._line(compiled.endpoint.id, entity)
+        return found
+
+    def _line(self, endpoint_id: str, entity: str) -> tuple[int, int]:
+        if self._lines is not None:
+            return self._lines.table.counts(entity_key(entity_name(endpoint_id, entity)))
+        known = self._known.get(endpoint_id)
+        standing = None if known is None else known.standings.get(entity)
+        slots = None if standing is None else standing.slots
+        return (0, 0) if slots is None else (slots.running, slots.waiting)
 
     def circuits(self) -> dict[str, dict[str, Circuit]]:
         """How the circuit breakers are, by endpoint id and entity.  From any thread."""

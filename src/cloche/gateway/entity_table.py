@@ -114,6 +114,7 @@ class EntityTable(MappedTable):
         """A call of this process that ran does so no more; whether others wait."""
         with self._lock:
             at = self._find(key)
+            assert at >= 0, "a slot in which a call is counted is nobody else's"
             running = at + _COUNTS
             waiting = running + self._places
             self._words[running + self._place] -= 1
@@ -147,7 +148,9 @@ class EntityTable(MappedTable):
     def withdraw(self, key: Key, place: int) -> None:
         """A call waits no more."""
         with self._lock:
-            self._words[self._find(key) + _COUNTS + self._places + place] -= 1
+            at = self._find(key)
+            assert at >= 0, "a slot in which a call is counted is nobody else's"
+            self._words[at + _COUNTS + self._places + place] -= 1
 
     def forget(self, place: int) -> None:
         """A process is gone, and its calls with it."""

@@ -16,6 +16,7 @@ from cloche.gateway.breakers import Circuit
 from cloche.gateway.hour import Hour
 from cloche.snapshot import Slot, Snapshot
 from cloche.telemetry import CallRecord
+from cloche.wire.exposition import Lines
 from cloche.wire.metrics import BUCKETS, Minute, Usage
 from cloche.wire.series import MINUTES, PastMinute
 
@@ -134,14 +135,16 @@ class HostFigures:
     """The figures of all processes of this host: this one's, and what was last heard of the others.
 
     `running`: tells the calls under way in this process, by endpoint name; there are none before there is a gateway.
-    `circuits`: how its circuit breakers are, by endpoint id and entity.  `elsewhere`: of the other processes, by
-    endpoint id, and `hour_elsewhere` their last hour.  `usage`: None where the system does not tell.
+    `circuits`: how its circuit breakers are, by endpoint id and entity.  `entity_lines`: the calls of all processes
+    that run and wait at served entities with a limit.  `elsewhere`: of the other processes, by endpoint id, and
+    `hour_elsewhere` their last hour.  `usage`: None where the system does not tell.
     """
 
     def __init__(self, own: Figures) -> None:
         self._own = own
         self.running: Callable[[], Mapping[str, int]] = dict
         self.circuits: Callable[[], Mapping[str, Mapping[str, Circuit]]] = dict
+        self.entity_lines: Callable[[], Lines] = dict
         self.elsewhere: Mapping[str, Minute] = {}
         self.hour_elsewhere = Hour()
         self.usage: Usage | None = None

@@ -31,6 +31,9 @@ _ABOUT = {
     "cloche_log_lines_lost_total": "Lines of calls that the log had no room for.",
 }
 
+Lines = Mapping[tuple[str, str], tuple[int, int]]
+"""How many calls run and how many wait, by endpoint and served entity."""
+
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -95,11 +98,11 @@ def all_together(processes: Iterable[Totals]) -> Totals:
     return Totals(tuple(series.values()), counters, gauges, lines)
 
 
-def render(totals: Totals, minutes: Mapping[str, Minute], conditions: Mapping[str, str]) -> str:
+def render(totals: Totals, minutes: Mapping[str, Minute], conditions: Mapping[str, str], entity_lines: Lines) -> str:
     """The text.  `minutes`: by endpoint name, for what is under way and how circuit breakers are.  `conditions`: of
-    local models."""
+    local models.  `entity_lines`: at served entities that take so many calls at once."""
     lines: list[str] = []
-    for metric, kind, about, samples in _families(totals, minutes, conditions):
+    for metric, kind, about, samples in _families(totals, minutes, conditions, entity_lines):
         lines += [f"# HELP {metric} {about}", f"# TYPE {metric} {kind}"]
         lines += [f"{metric}{suffix}{_labels(labels)} {value:.15g}" for suffix, labels, value in samples]
     return "\n".join([*lines, ""])
@@ -109,7 +112,7 @@ Sample = tuple[str, Labels, float]
 
 
 def _families(
-    totals: Totals, minutes: Mapping[str, Minute], conditions: Mapping[str, str]
+    totals: Totals, minutes: Mapping[str, Minute], conditions: Mapping[str, str], entity_lines: Lines
 ) -> Iterator[tuple[str, str, str, list[Sample]]]:
     series = sorted(totals.series, key=lambda each: each.key)
     named = [((("endpoint", each.endpoint), ("entity", each.entity), ("status", each.status)), each) for each in series]
@@ -138,6 +141,11 @@ def _families(
     for position, what in enumerate(("running", "waiting")):
         of: list[Sample] = [("", (("model", name),), each[position]) for name, each in sorted(totals.lines.items())]
         yield f"cloche_engine_{what}_calls", "gauge", f"Calls {what} at a local model.", of
+        at: list[Sample] = [
+            ("", (("endpoint", name), ("entity", entity)), each[position])
+            for (name, entity), each in sorted(entity_lines.items())
+        ]
+        yield f"cloche_entity_{what}_calls", "gauge", f"Calls {what} at a served entity with a limit of them.", at
     for told, kind in ((totals.gauges, "gauge"), (totals.counters, "counter")):
         for name, value in sorted(told.items()):
             yield name, kind, _ABOUT[name], [("", (), value)]

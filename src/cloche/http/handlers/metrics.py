@@ -28,7 +28,8 @@ def export_all(context: Context, request: ControlRequest) -> Answer:
     told = context.figures.all()
     minutes = {name: told.get(each.endpoint.id, metrics.Minute()) for name, each in snapshot.endpoints.items()}
     conditions = {name: context.models.condition(name).deployment for name in sorted(snapshot.state.local_models())}
-    return Answer(exposition.render(context.totals.all(), minutes, conditions).encode(), media_type=_TEXT)
+    text = exposition.render(context.totals.all(), minutes, conditions, context.figures.entity_lines())
+    return Answer(text.encode(), media_type=_TEXT)
 
 
 ROUTES = (
