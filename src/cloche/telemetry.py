@@ -72,6 +72,7 @@ class CallRecord(msgspec.Struct, gc=False):
     attempt_ms: str | None = None
     cache: str | None = None
     coalesced: bool = False
+    replayed: bool = False
 
 
 def _word(text: str) -> str:
@@ -133,6 +134,8 @@ class PlainLines:
             add(f"cache={record.cache}")
         if record.coalesced:
             add("coalesced")
+        if record.replayed:
+            add("replayed")
         if record.detail:
             add(_word(record.detail))
         return (" ".join(parts) + "\n").encode("utf-8", "backslashreplace")

@@ -16,11 +16,23 @@ import pytest
 from msgspec import structs
 
 from cloche.domain.access import Level, Principal, digest
+from cloche.domain.ai_gateway import (
+    AiGateway,
+    GuardrailParameters,
+    Guardrails,
+    InferenceTable,
+    Pii,
+    RateLimit,
+    UsageTracking,
+)
 from cloche.gateway.admission import Admission
 from cloche.gateway.call import Call
 from cloche.gateway.kept_answers import FOLDER_BYTES, KEPT_SECONDS, MOST_BYTES, Claim, Kept, KeptAnswers, OtherRequest
+from cloche.gateway.payloads import Payloads, row
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.recording import Recorder
+from cloche.gateway.tracking import Ledger
+from cloche.guardrails.guard import guards_of
 from cloche.snapshot import Grant
 
 from .scripted import ANN, TOKEN_KEY, Client, World
@@ -34,15 +46,20 @@ END = b'data: {"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}
 class Keyed(World):
     """A world that keeps answers, and in which two people may ask."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rules: AiGateway | None = None) -> None:
         super().__init__()
         snapshot = self.snapshot.current()
+        if rules is not None:
+            chat = structs.replace(snapshot.endpoints["chat"], rules=rules, guards=guards_of(rules.guardrails))
+            snapshot = structs.replace(snapshot, endpoints={**snapshot.endpoints, "chat": chat})
         levels = {ANN.id: Level.CAN_QUERY, BOB.id: Level.CAN_QUERY}
         endpoints = {name: structs.replace(each, levels=levels) for name, each in snapshot.endpoints.items()}
         tokens = {**snapshot.tokens, digest(TOKEN_KEY, "bob"): Grant(BOB)}
         self.snapshot.swap(structs.replace(snapshot, endpoints=endpoints, tokens=tokens))
         lasting = self.lasting._replace(answers=KeptAnswers(folder))
-        record = Recorder(self.records.append)
+        self.ledger, self.payloads = Ledger(self.snapshot, "1"), Payloads(1 << 20)
+        lasting = lasting._replace(payloads=self.payloads)
+        record = Recorder(self.records.append, self.ledger, self.payloads)
         self.gateway = Gateway(self.snapshot, Admission(TOKEN_KEY), self._send, record, lasting)
 
     def keyed(self, key: bytes = b"k1", **fields: Any) -> tuple[Call, Client]:
@@ -77,6 +94,45 @@ def test_a_stream_again(tmp_path: Path) -> None:
     _, again = world.keyed(stream=True)
     assert (again.body, again.finished, len(world.calls)) == (first.body, 1, 1)
     assert REPLAY in again.headers
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_every_call_is_counted(tmp_path: Path, stream: bool) -> None:
+    """An answer that is given again has a row of usage that says so, with no tokens and no cost but with what was asked
+    and said, and its place in the inference table, with what the guard lets through; nothing of it is held anywhere."""
+    kept = InferenceTable(enabled=True, catalog_name="a", schema_name="b")
+    guardrails = Guardrails(input=GuardrailParameters(pii=Pii("MASK")))
+    rules = AiGateway(
+        guardrails=guardrails,
+        usage_tracking_config=UsageTracking(True),
+        inference_table_config=kept,
+        rate_limits=[RateLimit("minute", calls=1)],
+    )
+    world = Keyed(tmp_path / "kept", rules)
+    asked: dict[str, Any] = {"messages": [{"role": "user", "content": "mail me@example.com"}], "stream": stream}
+    world.keyed(**asked)
+    if stream:
+        world.last.head()
+        world.last.receiver.on_data(DELTA % b"hey" + END)
+        world.last.receiver.on_end()
+    else:
+        world.last.answer(answer(11, 7))
+    _, again = world.keyed(**asked)
+    assert REPLAY in again.headers
+    first, second = world.ledger.take(9)
+    assert (first.outcome, second.outcome, second.status_code) == ("ok", "replayed", 200)
+    assert (second.input_token_count, second.output_token_count, second.cost_nano_usd) == (0, 0, 0)
+    assert (second.served_entity_id, second.estimated, second.request_streaming) == (None, False, stream)
+    assert second.output_character_count == first.output_character_count > 0
+    assert second.input_character_count == first.input_character_count
+    logged, replayed = (row(each, 1 << 20) for each in world.payloads.take(9, 1 << 30))
+    assert replayed.request == logged.request
+    assert "me@example.com" not in str(replayed.request)
+    assert replayed.response == logged.response
+    assert (world.records[-1].replayed, world.records[-1].input_tokens) == (True, 0)
+    (tmp_path / "kept").rename(tmp_path / "away")
+    call, _ = world.keyed(b"k2", **asked)
+    assert call.status == 429, "the folder is made again, and this one is asked, for which there is no room"
 
 
 @pytest.mark.parametrize("under_way", [True, False])

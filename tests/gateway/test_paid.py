@@ -12,13 +12,15 @@ from cloche.domain.ai_gateway import (
     Concurrency,
     GuardrailParameters,
     Guardrails,
+    Hedging,
     RateLimit,
     Retries,
     UsageTracking,
 )
 from cloche.domain.errors import ProviderTimeout
+from cloche.gateway.call import Call
 
-from .test_attempts import refuse, run
+from .test_attempts import refuse, run, turn
 from .test_budgets import ANSWER, Till, budget
 from .test_guarding import BLOCK, EMAIL, delta, stream
 
@@ -75,6 +77,51 @@ def test_who_leaves_while_nobody_is_asked_pays_nothing(tmp_path: Path) -> None:
         refuse(till.last, 500)
         first.hang_up()
         assert till.spent(one) == (0, 0)
+
+    run(main)
+
+
+def test_of_a_race_who_was_asked_is_paid(tmp_path: Path) -> None:
+    """Who leaves while the second waits for a place pays the first's prompt, and no other; if the first has failed, or
+    waits as well, nothing; both are paid where both were asked."""
+
+    async def main() -> None:
+        one = budget(1000)
+        rules = AiGateway(hedging_config=Hedging(0.01), concurrency_config=Concurrency(1, 5, 30.0))
+        till = Till(tmp_path, one, rules=rules)
+
+        async def race() -> Call:
+            """One whose first target is asked, and that has waited for the second."""
+            while True:
+                call, _ = till.ask(max_tokens=9)
+                if till.last.call.origin.host == "first.test" and not till.last.cancelled:
+                    await turn(0.01)
+                    return call
+                call.hang_up()
+
+        both = await race()
+        assert len({each.call.origin.host for each in till.calls if not each.cancelled}) == 2
+        before = till.spent(one)[0]
+        both.hang_up()
+        assert till.spent(one) == (before + 2, 0)
+        blocking, _ = till.ask(entity="second", max_tokens=9)
+        for fails, paid in ((False, 1), (True, 0)):
+            call = await race()
+            before = till.spent(one)[0]
+            first = till.last
+            assert first.call.origin.host == "first.test", "the second waits for its place"
+            if fails:
+                refuse(first, 500)
+            call.hang_up()
+            assert till.spent(one)[0] == before + paid
+        occupied, _ = till.ask(entity="first", max_tokens=9)
+        before = till.spent(one)[0]
+        waiting, _ = till.ask(max_tokens=9)
+        await turn(0.01)
+        waiting.hang_up()
+        assert till.spent(one)[0] == before
+        for each in (blocking, occupied):
+            each.hang_up()
 
     run(main)
 

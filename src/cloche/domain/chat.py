@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -243,6 +243,10 @@ class Usage(Struct, frozen=True):
     def total_tokens(self) -> int:
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
+
+
+NOTHING_USED: Final = Usage(0, 0)
+"""By a call for which nobody was asked."""
 
 
 class ToolCallDelta(Struct, frozen=True):

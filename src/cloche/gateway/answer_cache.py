@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cloche.domain.ai_gateway import ResponseCache
-from cloche.domain.chat import Usage
+from cloche.domain.chat import NOTHING_USED
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call
 from cloche.gateway.keeping import Keeping
@@ -32,9 +32,6 @@ FOLDER = "answer-cache"
 
 _ANEW = (b"no-cache", b"no-store")
 """Words of the header Cache-Control with which a client wants an answer of its own."""
-
-NOTHING = Usage(0, 0)
-"""What an answer uses for which nobody was asked."""
 
 
 class Cached:
@@ -73,9 +70,9 @@ class Cached:
         self._cache.hits += 1
         if found.streamed:
             call.send(found.content)
-            call.finish(NOTHING)
+            call.finish(NOTHING_USED)
         else:
-            call.answer(found.content, NOTHING)
+            call.answer(found.content, NOTHING_USED)
         self._keeping.release()
         return True
 
@@ -141,7 +138,7 @@ class AnswerCache:
         for endpoint_id, (name, _) in tuple(self._folders.items()):
             if name not in keep:
                 self._folders.pop(endpoint_id, None)
-        for path in self._folder.iterdir():
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
             rules = keep.get(path.name)
             if rules is None:
                 shutil.rmtree(path, ignore_errors=True)

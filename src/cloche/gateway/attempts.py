@@ -17,7 +17,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from cloche.domain.ai_gateway import AiGateway
-from cloche.domain.chat import Usage
+from cloche.domain.chat import NOTHING_USED
 from cloche.domain.errors import (
     CallerFault,
     LimitExceeded,
@@ -44,7 +44,6 @@ _PASSING = (ProviderBusy, ProviderUnavailable, ProviderUnreachable, ProviderBrok
 _CALLERS = (CallerFault, ProviderRefused)
 """Failures that every entity would repeat: the request itself is at fault.  A full queue is none of them."""
 
-_NOTHING = Usage(0, 0)
 
 MAX_WAIT = 60.0
 """Seconds that a provider may ask to be left alone for before another is asked, if there is another."""
@@ -139,12 +138,13 @@ class Attempts:
         if call.outcome == "ok":
             self._leave(well=True)
         else:
-            if call.outcome == "cancelled" and self._is_waiting():
-                call.usage = _NOTHING
+            if call.outcome == "cancelled" and self.is_waiting:
+                call.usage = NOTHING_USED
             self._leave(None if call.problem is None else self._was_well(call.problem))
         self.cancel()
 
-    def _is_waiting(self) -> bool:
+    @property
+    def is_waiting(self) -> bool:
         """Whether nobody is being asked: there is a pause before the next attempt, or no place for it yet."""
         return self._timer is not None or (self._visit is not None and self._visit.waits)
 

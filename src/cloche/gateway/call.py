@@ -127,6 +127,7 @@ class Call:
         "path",
         "problem",
         "quiet",
+        "replayed",
         "reply",
         "reservation",
         "sent_at",
@@ -175,6 +176,7 @@ class Call:
         self.attempts: tuple[Tried, ...] = ()  # where there was more than one
         self.cache: Literal["", "hit", "miss"] = ""  # where its endpoint keeps answers
         self.coalesced = False  # answered by what was asked for another call
+        self.replayed = False  # answered once more, as an earlier call with its idempotency key
         self.hedge: Target | None = None  # who was asked besides its target, and stopped
         self.sent_at = 0.0  # when it was first handed over to be sent, or to an engine's queue
         self.heard_at = 0.0  # when the last byte of an answer in one piece had come
@@ -293,6 +295,8 @@ class Call:
         told = self._overhead() + self.limits
         if self.cache:
             told += f"cloche-cache: {self.cache}\r\n".encode("ascii")
+        if self.replayed:
+            told += b"cloche-idempotent-replay: true\r\n"
         if self.target is None:
             return told
         told += self.target.header

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cloche.domain.chat import Usage
+from cloche.domain.chat import NOTHING_USED, Usage
 from cloche.domain.embedding import EmbeddingRequest
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call
 
 MOST_BYTES = 1 << 20
 """Of a stream; once more was sent nobody can join."""
-
-_NOTHING = Usage(0, 0)
 
 
 def is_deterministic(request: Request) -> bool:
@@ -43,7 +41,7 @@ class Flights:
             return False
         self.joined += 1
         call.coalesced = True
-        call.usage = _NOTHING
+        call.usage = NOTHING_USED
         flight.add(call)
         return True
 
@@ -158,7 +156,7 @@ class Flight:
         return tuple(self._seats)
 
     def _share(self, seat: Seat, usage: Usage | None) -> Usage | None:
-        return usage if self._pays(seat) else _NOTHING
+        return usage if self._pays(seat) else NOTHING_USED
 
     def _pays(self, seat: Seat) -> bool:
         return bool(self._seats) and self._seats[0] is seat

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from cloche.domain.ai_gateway import AiGateway
 from cloche.domain.endpoint import EMBEDDINGS_TASK
 from cloche.domain.outbound import Send
 from cloche.gateway import asking, balancing, guarding, routing
@@ -83,10 +84,7 @@ class Governor:
         a rule forbids it, or the first target cannot be asked that."""
         rules = compiled.rules
         assert rules is not None
-        if rules.logs_payloads and self._payloads is not None:
-            log_payloads(call, request, compiled, self._payloads.limit)
-        elif rules.tracks_usage:
-            track(call, request, compiled.endpoint)
+        self._note(call, request, compiled, rules)
         if rules.rate_limits:
             if self._shared is not None:
                 counted = functools.partial(self._counted, call, request, compiled, entity)
@@ -94,6 +92,22 @@ class Governor:
                 return
             self._limits.reserve(call, request, compiled)
         self._counted(call, request, compiled, entity)
+
+    def note_replay(self, call: Call, request: Request, compiled: CompiledEndpoint) -> None:
+        """The call gets an earlier answer, of whatever endpoint: have it in the tables, where its endpoint wants that.
+        Nothing else is to be done for it, because nobody is asked."""
+        if compiled.rules is None:
+            return
+        self._note(call, request, compiled, compiled.rules)
+        if call.logged is not None and call.logged.request is None and compiled.guards is not None:
+            call.logged.request = guarding.passed(request, compiled.guards)
+
+    def _note(self, call: Call, request: Request, compiled: CompiledEndpoint, rules: AiGateway) -> None:
+        """Have the call in the tables, once it has ended."""
+        if rules.logs_payloads and self._payloads is not None:
+            log_payloads(call, request, compiled, self._payloads.limit)
+        elif rules.tracks_usage:
+            track(call, request, compiled.endpoint)
 
     def _counted(self, call: Call, request: Request, compiled: CompiledEndpoint, entity: str | None) -> None:
         """There is room for the call in the limits."""

@@ -13,7 +13,7 @@ import time
 from typing import Literal
 
 from cloche.codec import sse
-from cloche.domain.chat import ChatResponse, Choice, Chunk, Usage
+from cloche.domain.chat import NOTHING_USED, ChatResponse, Choice, Chunk, Usage
 from cloche.domain.endpoint import CHAT_TASK, EMBEDDINGS_TASK
 from cloche.domain.errors import Problem, ProviderFault
 from cloche.gateway.asking import Request
@@ -44,13 +44,21 @@ def admit(call: Call, request: Request, guards: Guards) -> Request | None:
     return request
 
 
+def passed(request: Request, guards: Guards) -> Request | None:
+    """What the input's guard lets through of a request for which nobody is asked; None if it may not be."""
+    try:
+        return request if guards.input is None else guarded.request_passed(request, guards.input)
+    except Blocked:
+        return None
+
+
 def refuse(call: Call, side: Literal["input", "output"], why: Blocked, request: Request | None = None) -> None:
     """Answer a call of which nothing was sent that it was filtered; a Problem where that is not how it is told."""
     problem = guarded.blocked(side, why, request)
     if not _filters(call):
         raise problem
     call.problem = problem
-    usage = Usage(0, 0) if side == "input" else call.usage
+    usage = NOTHING_USED if side == "input" else call.usage
     if call.stream:
         call.send(_filtered_end(call, [0], usage))
         call.finish(usage)

@@ -13,6 +13,7 @@ import time
 
 from msgspec.structs import replace
 
+from cloche.domain.chat import NOTHING_USED
 from cloche.domain.errors import Problem
 from cloche.domain.outbound import Send
 from cloche.gateway.attempts import SHORTEST, Attempts, Errand
@@ -98,7 +99,7 @@ class Race:
 
     def _note_stopped(self, runner: _Runner) -> None:
         """What it was asked is paid for; an answer that nobody heard is not known."""
-        if not runner.call.ended:
+        if runner.is_asked:
             self._call.hedge = runner.call.target
 
     def _stop_waiting(self) -> None:
@@ -116,9 +117,12 @@ class Race:
         """Stop what is still under way.  A winner that has said all ends by itself; one that still speaks does not: the
         client has left, or its words may not be passed on."""
         winner = self._winner
-        if winner is None and self._call.target is None and self._runners:
-            first, *others = self._runners
-            self._call.target = first.call.target
+        call = self._call
+        if winner is None and call.target is None and self._runners:
+            first, *others = [each for each in self._runners if each.is_asked] or self._runners
+            call.target = first.call.target
+            if call.outcome == "cancelled" and not first.is_asked:
+                call.usage = NOTHING_USED
             for other in others:
                 self._note_stopped(other)
         self._close(winner if winner is not None and winner.has_ended else None)
@@ -164,6 +168,11 @@ class _Runner:
         call.grant, call.endpoint, call.task = real.grant, real.endpoint, real.task
         call.stream, call.strict = real.stream, real.strict
         call.trace = real.trace
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether its target has been asked, and what comes of that is not known."""
+        return not self.call.ended and not self.attempts.is_waiting
 
     def tried(self) -> list[Tried]:
         """Its attempts and what came of each."""

@@ -13,15 +13,15 @@ import logging
 import time
 from collections.abc import Callable
 
+from cloche.domain.chat import NOTHING_USED
 from cloche.domain.errors import InvalidParameter, NotReady
-from cloche.gateway.call import Call, Reply
+from cloche.gateway.call import Call
 from cloche.gateway.keeping import Keeping
 from cloche.gateway.kept_answers import Claim, KeptAnswers, OtherRequest
 
 log = logging.getLogger("cloche.gateway")
 
 HEADER = b"idempotency-key"
-REPLAYED = b"cloche-idempotent-replay: true\r\n"
 _LONGEST = 255
 _LOOK_AGAIN_SECONDS = 0.05
 
@@ -29,13 +29,16 @@ _LOOK_AGAIN_SECONDS = 0.05
 class Once:
     """One call that has a key.  It is its Source while another one is under way.
 
-    `go_on`: has the call answered.
+    `go_on`: has the call answered.  `on_replay`: is told that it is not going to be, because there is an answer.
     """
 
-    def __init__(self, answers: KeptAnswers, call: Call, go_on: Callable[[], None]) -> None:
+    def __init__(
+        self, answers: KeptAnswers, call: Call, go_on: Callable[[], None], on_replay: Callable[[], None]
+    ) -> None:
         self._answers = answers
         self._call = call
         self._go_on = go_on
+        self._on_replay = on_replay
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, key: bytes, endpoint_id: str, asked: bytes) -> None:
@@ -75,14 +78,15 @@ class Once:
             call.on_end = functools.partial(_ended, found, keeping, call.on_end)
             self._go_on()
             return
-        call.reply = _Replayed(call.reply)
+        call.replayed = True
+        self._on_replay()
         if call.sent_at:
             call.heard()
         if found.streamed:
             call.send(found.content)
-            call.finish(None)
+            call.finish(NOTHING_USED)
         else:
-            call.answer(found.content, None)
+            call.answer(found.content, NOTHING_USED)
 
     def pause(self) -> None:
         """Nothing comes."""
@@ -109,26 +113,3 @@ def _ended(claim: Claim, keeping: Keeping, on_end: Callable[[Call], None] | None
         log.warning("an answer could not be kept for Idempotency-Key: %s", error)
     if on_end is not None:
         on_end(call)
-
-
-class _Replayed:
-    """A Reply that says in its head that the answer is an earlier one."""
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-
-    def whole(self, status: int, headers: bytes, body: bytes) -> None:
-        """Marked."""
-        self._reply.whole(status, headers + REPLAYED, body)
-
-    def begin(self, headers: bytes) -> None:
-        """Marked."""
-        self._reply.begin(headers + REPLAYED)
-
-    def send(self, data: bytes) -> None:
-        """Passed on."""
-        self._reply.send(data)
-
-    def finish(self) -> None:
-        """Passed on."""
-        self._reply.finish()

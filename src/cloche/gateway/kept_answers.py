@@ -96,7 +96,6 @@ class KeptAnswers:
 
     def put(self, name: str, asked: bytes, answer: Kept) -> None:
         """Keep it in place of what is kept under this name, unless somebody is doing so.  Raises OSError."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         try:
             claim = self._claim(name, asked, anew=True)
         except OtherRequest:
@@ -113,7 +112,11 @@ class KeptAnswers:
         path = self._path(name)
         digest = _digest(asked)
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:  # somebody has removed the folder
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.fstat(descriptor).st_nlink == 0:  # forgotten between the two
@@ -155,7 +158,7 @@ class KeptAnswers:
     def sweep(self) -> None:
         """Forget what is too old, and the oldest of what is too much.  For a thread: it looks at each file."""
         found = []
-        for path in self._folder.iterdir():
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
             try:
                 told = path.stat()
             except FileNotFoundError:

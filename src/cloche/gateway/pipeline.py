@@ -178,7 +178,8 @@ class Gateway:
             return
         go_on = functools.partial(self._ask, call, ask, request, compiled, entity)
         asked = b"%b %b" % ((entity or "").encode(), body)
-        Once(self._answers, call, go_on).begin(key, compiled.endpoint.id, asked)
+        on_replay = functools.partial(self._governor.note_replay, call, request, compiled)
+        Once(self._answers, call, go_on, on_replay).begin(key, compiled.endpoint.id, asked)
 
     def ask_inside(self, call: Call, request: ChatRequest) -> None:
         """Have a call of cloche's own answered, whose endpoint and grant are set.  Never raises."""

@@ -59,6 +59,7 @@ class Recorder:
                 attempt_ms=times(call.attempts, call.started) if call.attempts else None,
                 cache=call.cache or None,
                 coalesced=call.coalesced,
+                replayed=call.replayed,
             )
         )
 

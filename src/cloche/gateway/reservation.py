@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from cloche.domain.chat import ChatRequest, Usage
+from cloche.domain.chat import NOTHING_USED, ChatRequest, Usage
 from cloche.domain.completion import CompletionRequest
 from cloche.domain.usage import estimated_tokens
 from cloche.gateway.asking import Request
@@ -94,7 +94,7 @@ def used(call: Call, expected: tuple[int, int], meter: Meter | None) -> Usage:
     if call.usage is not None:
         return call.usage
     if call.target is None or (call.outcome == "error" and not call.streaming and call.withheld is None):
-        return Usage(0, 0)
+        return NOTHING_USED
     prompt, answer = asked(call, expected[0]), expected[1]
     if call.tracked is not None:
         sent = estimated_tokens(call.tracked.output_characters())

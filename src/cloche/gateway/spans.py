@@ -58,6 +58,8 @@ def spans_of(call: Call, trace: Trace, endpoint: Endpoint | None, *, content: bo
         attributes["cloche.cache"] = call.cache
     if call.coalesced:
         attributes["cloche.coalesced"] = True
+    if call.replayed:
+        attributes["cloche.replayed"] = True
     if call.problem is not None:
         attributes["error.type"] = call.problem.code
     if content:

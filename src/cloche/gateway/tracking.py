@@ -208,7 +208,7 @@ def _outcome(call: Call) -> str:
     """As the log has it, but of what was answered without being asked, how."""
     if call.outcome != "ok":
         return call.outcome
-    return "cached" if call.cache == "hit" else "coalesced" if call.coalesced else "ok"
+    return "cached" if call.cache == "hit" else "coalesced" if call.coalesced else "replayed" if call.replayed else "ok"
 
 
 def _cost(target: Target | None, usage: Usage) -> int | None:
