@@ -103,7 +103,8 @@ def test_lines_of_one_turn_are_one_write(tmp_path: Path) -> None:
         with (tmp_path / "log").open("wb", buffering=0) as sink:
             log = CallLog(sink, asyncio.get_running_loop())
             for number in range(1000):
-                log.record(b"line %d\n" % number)
+                log.take(b"line %d\n" % number)
+                log.flush_soon()
             assert (tmp_path / "log").read_bytes() == b""
             await asyncio.sleep(0.01)
             assert (tmp_path / "log").read_bytes() == b"".join(b"line %d\n" % number for number in range(1000))
@@ -119,7 +120,8 @@ def test_a_full_disk_costs_lines_but_no_call(caplog: pytest.LogCaptureFixture) -
         with open("/dev/full", "wb", buffering=0) as sink:
             log = CallLog(sink, asyncio.get_running_loop())
             for _ in range(5):
-                log.record(b"x\n")
+                log.take(b"x\n")
+                log.flush_soon()
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
             assert log.lost == 5
@@ -137,7 +139,8 @@ def test_a_closed_pipe_costs_lines_but_no_call(caplog: pytest.LogCaptureFixture)
         with writer:
             log = CallLog(writer, asyncio.get_running_loop())
             for _ in range(5):
-                log.record(b"x\n")
+                log.take(b"x\n")
+                log.flush_soon()
                 await asyncio.sleep(0.001)
             log.close()
             assert log.lost == 5
@@ -159,7 +162,8 @@ def test_a_stuck_pipe_never_stops_the_loop(caplog: pytest.LogCaptureFixture) -> 
             for _ in range(200):
                 start = time.monotonic()
                 for _ in range(100):
-                    log.record(line)
+                    log.take(line)
+                    log.flush_soon()
                 await asyncio.sleep(0)
                 slowest = max(slowest, time.monotonic() - start)
             assert slowest < 0.5
@@ -167,7 +171,8 @@ def test_a_stuck_pipe_never_stops_the_loop(caplog: pytest.LogCaptureFixture) -> 
             assert telemetry.MAX_WAITING <= kept * len(line) <= telemetry.MAX_WAITING + 128 * 1024
             received = await asyncio.to_thread(read_lines, reader, kept)
             assert received == line * kept
-            log.record(line)
+            log.take(line)
+            log.flush_soon()
             assert await asyncio.to_thread(read_lines, reader, 1) == line
 
     asyncio.run(scene())
@@ -183,12 +188,14 @@ def test_close_writes_what_is_left_and_gives_up_in_time() -> None:
         reader, writer = pipe()
         with reader, writer:
             log = CallLog(writer, asyncio.get_running_loop())
-            log.record(b"last\n")
+            log.take(b"last\n")
+            log.flush_soon()
             log.close()
             assert reader.read(5) == b"last\n"
             stuck = CallLog(writer, asyncio.get_running_loop())
             for _ in range(1000):
-                stuck.record(b"y" * 999 + b"\n")
+                stuck.take(b"y" * 999 + b"\n")
+                stuck.flush_soon()
             start = time.monotonic()
             stuck.close(patience_seconds=0.1)
             assert time.monotonic() - start < 2

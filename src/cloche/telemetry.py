@@ -203,7 +203,7 @@ class Sink:
 
 
 class CallLog:
-    """Writes lines in batches, once per turn of the loop.  `lost` counts the lines that found no room."""
+    """Writes lines in batches.  `lost` counts the lines that found no room."""
 
     def __init__(self, stream: BinaryIO, loop: AbstractEventLoop) -> None:
         self._sink = Sink(stream)
@@ -216,16 +216,25 @@ class CallLog:
         self._in_trouble = False
         self.lost = 0
 
-    def record(self, line: bytes) -> None:
-        """Take one line, which ends in a newline."""
+    def take(self, line: bytes) -> None:
+        """Take one line, which ends in a newline.  It is written when the log is flushed."""
         if self._gone or self._bytes + len(line) > MAX_WAITING:
             self._lose(1, "the sink takes no more")
             return
         self._lines.append(line)
         self._bytes += len(line)
-        if not self._scheduled:
+
+    def flush_soon(self) -> None:
+        """Write what there is at the end of this turn of the loop."""
+        if self._lines and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._flush)
+
+    def flush(self) -> None:
+        """Write what there is now, unless that will be done soon anyway."""
+        if self._lines and not self._scheduled:
+            self._scheduled = True
+            self._flush()
 
     def close(self, patience_seconds: float = 1.0) -> None:
         """Write what is left, waiting for the sink no longer than that.  Nothing may be recorded afterwards."""

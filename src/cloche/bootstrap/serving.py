@@ -60,7 +60,7 @@ from cloche.gateway.obtaining import HostAccess
 from cloche.gateway.payloads import Payloads
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.probe import Prober
-from cloche.gateway.recording import Recorder
+from cloche.gateway.recording import AtTurnsEnd, Recorder
 from cloche.gateway.shared_counters import SharedCounters
 from cloche.gateway.shared_line import Lines
 from cloche.gateway.shared_money import SharedMoney
@@ -199,7 +199,7 @@ class Serving:
             await self._traces.stop()
             await upstream.close()
             sweeping.cancel()
-            await asyncio.wait([sweeping])
+            await asyncio.wait([sweeping])  # by the end of this turn, what has ended is recorded
             await asyncio.to_thread(writer.stop)
             await asyncio.to_thread(keeping.stop)
             call_log.close()
@@ -248,12 +248,18 @@ class Serving:
         lines = call_lines(settings.log_format)
         note, add_up = self._counted.note, self.totals.note
 
-        def record(call: CallRecord) -> None:
+        def take(call: CallRecord) -> None:
             note(call)
             add_up(call)
-            call_log.record(lines(call))
+            call_log.take(lines(call))
 
-        gateway = Gateway(self._slot, self.admission, send, Recorder(record, self._ledger, lasting.payloads), lasting)
+        def record(call: CallRecord) -> None:
+            take(call)
+            call_log.flush_soon()
+
+        recorder = Recorder(take, self._ledger, lasting.payloads)
+        on_call_end = AtTurnsEnd(recorder, call_log.flush, asyncio.get_running_loop())
+        gateway = Gateway(self._slot, self.admission, send, on_call_end, lasting)
         self.figures.running = gateway.running
         context = self._context(send, lasting.shared, gateway)
         app = App(context, AsgiChat(gateway, settings.max_body), record)

@@ -112,6 +112,7 @@ class Call:
         "client_request_id",
         "coalesced",
         "ended",
+        "ended_at",
         "endpoint",
         "first_byte_at",
         "governed",
@@ -187,6 +188,7 @@ class Call:
         self.problem: Problem | None = None
         self.outcome: Outcome = "ok"
         self.ended = False
+        self.ended_at = 0.0
 
     # ---------------------------------------------------------------- from the answering side
 
@@ -319,6 +321,7 @@ class Call:
         if self.ended:
             return  # while its answer was handed over: it was blocked
         self.ended = True
+        self.ended_at = time.perf_counter()
         self.source = None
         if self.trace is not None:
             self.trace.over(self, self.problem)

@@ -9,7 +9,6 @@ not know where rows go.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping
 
@@ -102,7 +101,7 @@ class Logged(Tracked):
             client_request_id=_text(call.client_request_id),
             request_time=int(call.arrived * 1000),
             status_code=call.status,
-            execution_duration_ms=round((time.perf_counter() - (call.sent_at or call.started)) * 1000),
+            execution_duration_ms=round((call.ended_at - (call.sent_at or call.started)) * 1000),
             request=None,
             response=None,
             logging_error_codes=(),

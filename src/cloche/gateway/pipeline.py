@@ -214,8 +214,6 @@ class Gateway:
         if call.trace is not None and self._tracer is not None:
             self._tracer.note(call, call.trace)
         self._on_call_end(call)
-        # They hold the reply, which holds the call: no cycle may be left, or each call would wait for the collector.
-        call.tracked = call.logged = None
 
     def keep_alive(self) -> None:
         """Give the silent streams a sign of life."""

@@ -3,7 +3,8 @@ endpoint wants that, and in its inference table.  About 3 µs, most of it format
 
 from __future__ import annotations
 
-import time
+import logging
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 from cloche.domain.money import dollars
@@ -12,6 +13,8 @@ from cloche.gateway.payloads import Payloads
 from cloche.gateway.tracking import Ledger
 from cloche.gateway.tried import times, told
 from cloche.telemetry import CallRecord
+
+log = logging.getLogger("cloche.gateway")
 
 
 class Recorder:
@@ -41,7 +44,7 @@ class Recorder:
                 method="POST",
                 path=call.path,
                 status=call.status,
-                duration_ms=round((time.perf_counter() - call.started) * 1000, 3),
+                duration_ms=round((call.ended_at - call.started) * 1000, 3),
                 outcome=call.outcome,
                 client_request_id=call.client_request_id,
                 endpoint=call.endpoint,
@@ -62,6 +65,40 @@ class Recorder:
                 replayed=call.replayed,
             )
         )
+        # They hold the reply, which holds the call: no cycle may be left, or each call would wait for the collector.
+        call.tracked = call.logged = None
+
+
+class AtTurnsEnd:
+    """Records the calls that end in one turn of the loop together, at its end: what is done again and again has its
+    code and data in the processor's caches then, which takes half the time.
+
+    `record`: takes a call.  `done`: called when all of a turn are recorded.
+    """
+
+    __slots__ = ("_done", "_ended", "_loop", "_record")
+
+    def __init__(self, record: Callable[[Call], None], done: Callable[[], None], loop: AbstractEventLoop) -> None:
+        self._record = record
+        self._done = done
+        self._loop = loop
+        self._ended: list[Call] = []
+
+    def __call__(self, call: Call) -> None:
+        """The call has ended."""
+        self._ended.append(call)
+        if len(self._ended) == 1:
+            self._loop.call_soon(self.record_all)
+
+    def record_all(self) -> None:
+        """Record those that have ended so far."""
+        ended, self._ended = self._ended, []
+        for call in ended:
+            try:
+                self._record(call)
+            except Exception:  # a defect in one record must not cost the others theirs
+                log.exception("call %s cannot be recorded", call.id)
+        self._done()
 
 
 def _cost(call: Call) -> float | None:

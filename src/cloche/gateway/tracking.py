@@ -1,14 +1,11 @@
 """Which calls are counted in the usage tables, and their rows until somebody takes them.
 
 A call that is counted has a Tracked between it and its client, which keeps the answer's bytes to count its characters
-later.  When it ends its row goes into the Ledger.  The row is made there and then: calls that waited for a thread would
-be thousands of objects at a time, which the garbage collector would look at again and again, for twice the time that
-the row takes.  Must not know where rows go.
+later.  When it ends its row goes into the Ledger.  Must not know where rows go.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from itertools import islice
 
@@ -43,7 +40,6 @@ class Tracked:
         "_says",
         "_size",
         "_whole",
-        "ended",
         "endpoint",
         "input_characters",
         "usage_context",
@@ -54,7 +50,6 @@ class Tracked:
         self.endpoint = endpoint
         self.input_characters = 0
         self.usage_context: dict[str, str] | None = None
-        self.ended = 0.0
         self._reply = reply
         self._kept: list[bytes] = []
         self._size = 0
@@ -137,7 +132,6 @@ class Ledger:
             tracked = self._unread(call)
             if tracked is None:
                 return
-        tracked.ended = time.perf_counter()
         if len(self._ended) < MAX_WAITING:
             self._ended.append(row(call, tracked, self._workspace_id))
         else:
@@ -190,7 +184,7 @@ def row(call: Call, tracked: Tracked, workspace_id: str) -> CallUsage:
         endpoint_id=tracked.endpoint.id,
         endpoint_name=tracked.endpoint.name,
         served_entity_name=None if target is None else target.entity,
-        duration_ms=round((tracked.ended - call.started) * 1000, 3),
+        duration_ms=round((call.ended_at - call.started) * 1000, 3),
         first_byte_ms=None if first_byte is None else round((first_byte - call.started) * 1000, 3),
         outcome=_outcome(call),
         error_code=None if call.problem is None else call.problem.code,
