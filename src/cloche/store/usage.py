@@ -6,7 +6,6 @@ Must not know what a call is.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -117,13 +116,13 @@ def _call(call: CallUsage) -> dict[str, Any]:
     return msgspec.structs.asdict(call) | {"request_time": moment(call.request_time)}
 
 
-_IN_ORDER = operator.attrgetter(*(column.name for column in endpoint_usage.columns))
+assert CallUsage.__struct_fields__ == tuple(column.name for column in endpoint_usage.columns)
 _AT_TIME = list(endpoint_usage.columns).index(endpoint_usage.c.request_time)
 
 
 def _values(call: CallUsage) -> list[Any]:
-    """In the order of the columns."""
-    values = list(_IN_ORDER(call))
+    """In the order of the columns, which is that of the fields: reading them by name takes twenty times as long."""
+    values = list(msgspec.structs.astuple(call))
     values[_AT_TIME] = moment(values[_AT_TIME])
     return values
 

@@ -6,6 +6,7 @@ column is the same on both databases.
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -91,6 +92,7 @@ served_entities = Table(
 )
 
 
+@functools.lru_cache(1000)
 def moment(unix_ms: int) -> datetime:
     """A time in Unix milliseconds as the columns have it."""
     return EPOCH + timedelta(milliseconds=unix_ms)
