@@ -36,7 +36,8 @@ def _written_otherwise(connection: Connection, table: Table) -> list[tuple[int, 
 
     Numbers and truth values it keeps as they are, and SQLAlchemy would only look at them.  Times are often the same.
     """
-    dialect, found = connection.dialect, []
+    dialect = connection.dialect
+    found: list[tuple[int, Callable[[Any], Any]]] = []
     for place, column in enumerate(table.columns):
         write = column.type.dialect_impl(dialect).bind_processor(dialect)
         if write is not None and not isinstance(column.type, Boolean | Float):
