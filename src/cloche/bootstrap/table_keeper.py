@@ -7,7 +7,9 @@ table cannot be written, files wait.  Must not know calls.
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -22,16 +24,18 @@ DAY_SECONDS = 86_400.0
 FIRST_SECONDS = 3600.0
 """From the start until tables are first looked after: also those of a server that is started every day."""
 
-COMMIT_BYTES = 16 * 1024 * 1024
-"""Of the spool, in one commit."""
+COMMIT_BYTES = 8 * 1024 * 1024
+"""Of the spool, in one commit, which takes four times as much memory while it is made."""
 
 log = logging.getLogger("cloche.tables")
 
 
-def bring(spool: PayloadSpool, tables: PayloadTables, table: TableName) -> None:
-    """Bring what waits for a table into it, in as many commits as it takes."""
+def bring(spool: PayloadSpool, tables: PayloadTables, table: TableName) -> bool:
+    """Bring what waits for a table into it, in as many commits as it takes; whether anything has waited."""
     writer = spool.writer()
+    found = False
     while spool.waits(table):
+        found = True
         made = tables.number(table, writer)
         claim = spool.claimed(table) or spool.claim(table, made + 1, COMMIT_BYTES)
         if claim.number > made:
@@ -39,6 +43,7 @@ def bring(spool: PayloadSpool, tables: PayloadTables, table: TableName) -> None:
             if rows:
                 tables.append(table, rows, writer, claim.number)
         spool.done(table, claim)
+    return found
 
 
 class TableKeeper:
@@ -64,9 +69,10 @@ class TableKeeper:
         daily = time.monotonic() - self._looked_after >= DAY_SECONDS
         if daily:
             self._looked_after = time.monotonic()
+        brought = False
         for table in self._spool.tables():
             try:
-                bring(self._spool, self._tables, table)
+                brought |= bring(self._spool, self._tables, table)
                 if daily:
                     self._look_after(table)
                 self._failing.discard(table)
@@ -74,6 +80,8 @@ class TableKeeper:
                 if table not in self._failing:
                     log.warning("%s cannot be written, its rows wait in the home: %s", table, error)
                     self._failing.add(table)
+        if brought:
+            _give_back()
 
     def _look_after(self, table: TableName) -> None:
         if self._retention_days is not None:
@@ -82,3 +90,12 @@ class TableKeeper:
             log.info("%s: %d rows from before %s are forgotten", table, forgotten, day)
         compacted, removed = self._tables.compact(table), self._tables.vacuum(table)
         log.info("%s: %d files were made fewer, %d old ones removed", table, compacted, removed)
+
+
+def _give_back() -> None:
+    """Have the C library give the system back what the rows took, where it can; by itself it keeps most of it, as much
+    as 40 MB.  Takes less than a millisecond, 20 after a turn with tens of thousands of rows."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
