@@ -6,7 +6,7 @@ import msgspec
 
 from cloche.domain.usage import CallUsage
 from cloche.store.database import Store
-from cloche.store.usage import Grouping, UsageFilter, UsageSum
+from cloche.store.usage_sums import Grouping, UsageFilter, UsageSum
 
 DAY = 86_400_000
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z

@@ -10,8 +10,8 @@ import pytest
 
 from cloche.domain.access import Group, Identity, Kind
 from cloche.store.database import Store
-from cloche.store.usage import Grouping
 from cloche.store.usage_spool import UsageSpool
+from cloche.store.usage_sums import Grouping
 from usage_rows import DAY, NOON, add, call, sums
 
 

@@ -21,7 +21,7 @@ from cloche.domain.usage import CallUsage, entity_row
 from cloche.settings import Settings
 from cloche.snapshot import Snapshot
 from cloche.store.database import Store, changing
-from cloche.store.usage import Grouping, UsageFilter, UsageSum
+from cloche.store.usage_sums import Grouping, UsageFilter, UsageSum
 from cloche.store.work import Work
 
 GROUPINGS = ("endpoint", "entity", "user", "group", "day", "hour", "minute")

@@ -6,7 +6,7 @@ from cloche.domain.money import dollars
 from cloche.http.answers import json
 from cloche.http.context import Answer, Context, ControlRequest
 from cloche.http.route import Needs, Row
-from cloche.store.usage import UsageFilter, UsageSum
+from cloche.store.usage_sums import UsageFilter, UsageSum
 from cloche.wire import usage_report as wire
 
 
