@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import statistics
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cloche.domain.access import Group, Identity, Kind
@@ -31,6 +33,26 @@ def test_percentiles_are_durations_that_were_measured(store: Store, count: int) 
     durations = [float(number) for number in range(1, count + 1)]
     assert told.percentiles[0] == statistics.median_low(durations)
     assert told.percentiles[1:] == tuple(durations[-(-count * share // 100) - 1] for share in (95, 99))
+
+
+def test_percentiles_are_those_of_their_group(store: Store) -> None:
+    """On every page of the groups, also where some have no name, and durations are alike."""
+    dice = random.Random(3)
+    calls = [
+        call(number, served_entity_name=dice.choice([None, "a", "b"]), requester=dice.choice("xyz"))
+        for number in range(200)
+    ]
+    calls = [msgspec.structs.replace(each, duration_ms=float(dice.randrange(40))) for each in calls]
+    add(store, *calls)
+    by = (Grouping("user"), Grouping("entity"))
+    paged = [each for offset in range(0, 9, 4) for each in sums(store, *by, offset=offset, limit=4)]
+    assert len(paged) == 9
+    for told in paged:
+        durations = sorted(
+            each.duration_ms for each in calls if (each.requester, each.served_entity_name) == told.group
+        )
+        assert told.calls == len(durations)
+        assert told.percentiles == tuple(durations[-(-len(durations) * share // 100) - 1] for share in (50, 95, 99))
 
 
 def test_calls_are_added_up_by_anything(store: Store) -> None:
