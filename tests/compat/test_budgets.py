@@ -114,7 +114,7 @@ def test_what_is_spent_outlives_kills_and_the_home(server: Live, tmp_path: Path)
         os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
     before = started_again(tmp_path, one)
-    assert before in (CALL, 2 * CALL), "the stream may have ended"
+    assert before >= CALL, "the stream may have cost something"
     (tmp_path / "home" / FILE).unlink()
     assert started_again(tmp_path, one) == before + CALL
 

@@ -16,11 +16,12 @@ import pytest
 from cloche.bootstrap.valkey_teller import ValkeyTeller
 from cloche.domain.budget import Budget
 from cloche.gateway import shared_money
+from cloche.gateway import valkey as line
 from cloche.gateway.admission import Admission
 from cloche.gateway.call import Call
 from cloche.gateway.pipeline import Gateway
 from cloche.gateway.recording import Recorder
-from cloche.gateway.shared_money import SharedMoney, Total
+from cloche.gateway.shared_money import SharedMoney, Total, holder
 from cloche.gateway.valkey import Valkey as Line
 from valkeys import Valkey
 
@@ -45,8 +46,10 @@ def running() -> Iterator[Valkey]:
 
 @pytest.fixture
 def valkey(running: Valkey, monkeypatch: pytest.MonkeyPatch) -> Valkey:
-    """It, knowing nothing; what it is told after it has forgotten everything comes at once here."""
+    """It, knowing nothing; what it is told after it has forgotten everything comes at once here, and a busy machine is
+    no Valkey that is away."""
     monkeypatch.setattr(shared_money, "LEARN_SECONDS", 0)
+    monkeypatch.setattr(line, "PATIENCE", 10.0)
     running.stop()
     running.start()
     return running
@@ -62,14 +65,15 @@ class Host(Till):
         self.line = Line(valkey.url, refuses=refuses)
         self._teller = ValkeyTeller(valkey.url, DEPLOYMENT)
         self._name = home.name
-        shared = SharedMoney(self.line, self.money, DEPLOYMENT, self._name, f"process of {self._name}")
+        shared = SharedMoney(self.line, self.money, DEPLOYMENT, self._name)
         lasting = self.lasting._replace(budgets=self.budgets, money=shared)
         recorder = Recorder(self.records.append, self.ledger)
         self.gateway = Gateway(self.snapshot, Admission(TOKEN_KEY), self._send, recorder, lasting)
 
-    def tell(self) -> None:
+    def tell(self, *gone: str) -> None:
         """As the keeper does each second."""
-        self._teller.tell([Total(each.key, self._name, each.spent, each.ends) for each in self.money.entries()])
+        totals = [Total(each.key, self._name, each.spent, each.ends) for each in self.money.entries()]
+        self._teller.tell(totals, [holder(self._name, each) for each in gone])
 
     async def held(self, **fields: Any) -> tuple[Call, Client]:
         """A call that has been let in or refused."""
@@ -197,8 +201,8 @@ def test_until_it_is_told_it_cannot_tell(tmp_path: Path, valkey: Valkey, monkeyp
 
 
 def test_who_is_gone_holds_nothing(tmp_path: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is not heard of any more holds nothing after the documented bound; one that only says nothing for
-    longer than a second, because its calls take long, does."""
+    """A process that is not heard of any more holds nothing after the documented bound, or as soon as its host tells
+    that it has ended; one whose calls take long goes on holding what they need."""
     monkeypatch.setattr(shared_money, "HELD_SECONDS", 2)
 
     async def test() -> None:
@@ -208,7 +212,15 @@ def test_who_is_gone_holds_nothing(tmp_path: Path, valkey: Valkey, monkeypatch: 
             assert (await other.held(max_tokens=15))[0].ended
             await one.line.stop()
             await asyncio.sleep(2.2)
-            assert not (await other.held(max_tokens=15))[0].ended
+            call, _ = await other.held(max_tokens=15)
+            assert not call.ended
+            await other.line.stop()
+            other.tell(other.money.free(0))
+            third = Host(tmp_path / "third", valkey, ONE)
+            await third.line.start()
+            call, _ = await third.held(max_tokens=18)
+            assert not call.ended, "the prompt of a call is all that is left of the others"
+            await third.line.stop()
 
     run(test())
 
@@ -234,8 +246,11 @@ def test_who_hangs_up_meanwhile_holds_nothing(tmp_path: Path, valkey: Valkey) ->
     run(test())
 
 
-def test_a_valkey_that_stands_still_holds_nobody_up(tmp_path: Path, valkey: Valkey) -> None:
+def test_a_valkey_that_stands_still_holds_nobody_up(
+    tmp_path: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Calls are counted on this host within a quarter of a second, against all that it knows; none waits for ever."""
+    monkeypatch.setattr(line, "PATIENCE", 0.25)
 
     async def test() -> None:
         async with hosts(tmp_path, valkey) as (one, _):

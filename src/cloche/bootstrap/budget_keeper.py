@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from cloche.bootstrap.repeating import Turns
 from cloche.gateway.budget_counters import HELD_SECONDS, KEPT_SECONDS, BudgetCounters, Entry
 from cloche.gateway.counters import Key
-from cloche.gateway.shared_money import Total
+from cloche.gateway.shared_money import Total, holder
 from cloche.store.budgets import Spent
 from cloche.store.database import Store
 from cloche.store.errors import StoreUnreachable
@@ -30,8 +31,8 @@ ID = "host.id"
 class Telling(Protocol):
     """Somebody who wants to know what all hosts have spent."""
 
-    def tell(self, totals: Iterable[Total]) -> None:
-        """As far as this host knows."""
+    def tell(self, totals: Iterable[Total], gone: Sequence[str]) -> None:
+        """As far as this host knows.  `gone`: processes that have ended, and hold nothing any more."""
 
 
 class BudgetKeeper:
@@ -53,6 +54,7 @@ class BudgetKeeper:
         self._told = told
         self._knows_itself = False
         self._others: list[Spent] = []
+        self._gone: deque[str] = deque(maxlen=1000)
         self._written: dict[str, Spent] = {}
         self._turns = Turns("budgets", EVERY_SECONDS, "keeping what is spent", self.turn)
 
@@ -69,7 +71,7 @@ class BudgetKeeper:
 
     def free(self, place: int) -> None:
         """The process that served in a place has ended: give back what it held."""
-        self._counters.free(place)
+        self._gone.append(holder(self._host, self._counters.free(place)))
 
     def turn(self) -> None:
         """Tell and be told, where there are budgets."""
@@ -80,7 +82,7 @@ class BudgetKeeper:
         if self._told is not None:
             own = (Total(each.key, self._host, each.spent, each.ends) for each in self._counters.entries())
             others = (Total(_key(each.digest), each.host, each.spent, each.ends) for each in self._others)
-            self._told.tell([*own, *others])
+            self._told.tell([*own, *others], [self._gone.popleft() for _ in range(len(self._gone))])
 
     def _read(self) -> None:
         """Learn what others have spent, and hold, unless they have not been heard of for long."""

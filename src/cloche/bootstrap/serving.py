@@ -7,7 +7,6 @@ import contextlib
 import gc
 import socket
 import sys
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import resources
 
@@ -214,8 +213,7 @@ class Serving:
         budgets = Budgets(counters)
         money: SharedMoney | None = None
         if valkey is not None:
-            names = (workspace_id(self._store.key), host_id(settings.home), uuid.uuid4().hex)
-            money = SharedMoney(valkey, counters, *names)
+            money = SharedMoney(valkey, counters, workspace_id(self._store.key), host_id(settings.home))
             await valkey.start()
         self._spending = BudgetUses(self.publisher, budgets.spent, now_ms)
 

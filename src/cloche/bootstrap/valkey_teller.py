@@ -1,5 +1,5 @@
 """How a host tells the Valkey that several hosts share what all of them have spent: what has grown, and everything once
-it has forgotten everything.
+it has forgotten everything; and which of its processes hold nothing any more, because they have ended.
 
 It is asked by a thread, over a connection of its own, and may be away: then it is told the next time.  Must not know
 what is counted.
@@ -7,11 +7,11 @@ what is counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cloche.gateway.counters import Key
-from cloche.gateway.shared_money import Total, tell
-from cloche.gateway.valkey import faults, waiting_connection_to
+from cloche.gateway.shared_money import Total, forget, tell
+from cloche.gateway.valkey import Command, faults, waiting_connection_to
 
 BATCH = 500
 """Sums in one command, which takes Valkey a millisecond."""
@@ -27,10 +27,12 @@ class ValkeyTeller:
         self._since = b""
         self._known: dict[tuple[str, Key], int] = {}
 
-    def tell(self, totals: Iterable[Total]) -> None:
-        """Tell it what it has not been told."""
+    def tell(self, totals: Iterable[Total], gone: Sequence[str] = ()) -> None:
+        """Tell it what it has not been told, and of the processes that are gone: once, they are forgotten anyhow."""
         wanted = [each for each in totals if each.spent]
         try:
+            for each in gone:
+                self._ask(forget(each))
             since = self._say([each for each in wanted if self._known.get((each.host, each.key)) != each.spent])
             if since != self._since:
                 self._say(wanted)
@@ -45,7 +47,10 @@ class ValkeyTeller:
         """Tell it these, or at least that it is told; since when it has known what it is told."""
         since = b""
         for first in range(0, len(totals) or 1, BATCH):
-            command = tell(self._deployment, totals[first : first + BATCH])
-            self._connection.send_packed_command(self._connection.pack_command(*command))
-            since = self._connection.read_response()
+            since = self._ask(tell(self._deployment, totals[first : first + BATCH]))
         return since
+
+    def _ask(self, command: Command) -> bytes:
+        self._connection.send_packed_command(self._connection.pack_command(*command))
+        answer: bytes = self._connection.read_response()
+        return answer

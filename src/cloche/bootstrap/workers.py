@@ -242,10 +242,11 @@ class Workers:
         if self._stopping.is_set():
             worker.signal(signal.SIGTERM)
         try:
-            return f"(pid {worker.pid}) {await worker.listen(started)}"
+            how = await worker.listen(started)
+            self.on_gone(place)
+            return f"(pid {worker.pid}) {how}"
         finally:
             self._living.discard(worker)
-            self.on_gone(place)
             self._ended = all_together((self._ended, worker.totals.counted()))
 
     async def _end_all(self, keepers: Collection[asyncio.Task[None]]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,7 +30,8 @@ _WORDS = 6
 """Of a slot, each 8 bytes: two halves of the digest, the end, spent here, spent elsewhere, held elsewhere."""
 
 _HEAD = 2
-"""Words between the slots and what is held: for how many processes there is room, and how often hosts have begun."""
+"""Words between the slots and what is held: for how many processes there is room, and a number that each host has drawn
+when it began; then one for each process, which counts those that served in its place."""
 
 _PROBED = 64
 """Slots that a key may be in, from its first on."""
@@ -73,8 +75,8 @@ class Entry(NamedTuple):
 
 
 class BudgetCounters(MappedTable):
-    """The table in one process.  `places`: how many processes serve; `place`: which of them this is.  `now`: Unix
-    seconds."""
+    """The table in one process.  `places`: how many processes serve; `place`: which of them this is; `name`: one that
+    no other process has ever had here.  `now`: Unix seconds."""
 
     def __init__(
         self,
@@ -89,6 +91,7 @@ class BudgetCounters(MappedTable):
         self._own = place
         self._head = slots * _WORDS
         self._begun = self._words[self._head + 1]
+        self.name = self._name(place)
         self.now = now
 
     @classmethod
@@ -199,17 +202,26 @@ class BudgetCounters(MappedTable):
             if then is not self:
                 then.close()
             words[head] = self._places
-            self._begun = words[head + 1] = words[head + 1] + 1
+            if before != self._places:
+                words[head + _HEAD :] = memoryview(bytes(8 * (len(words) - head - _HEAD))).cast("q")
+            self._begun = words[head + 1] = secrets.randbits(62)
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
-    def free(self, place: int) -> None:
-        """A process that served there has ended: what it held is given back, but for the prompts of its calls."""
+    def free(self, place: int) -> str:
+        """A process that served there has ended: what it held is given back, but for the prompts of its calls.  Its
+        name; the next one there has another."""
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
             self._give_back(place)
+            name = self._name(place)
+            self._words[self._head + _HEAD + place] += 1
+            return name
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def _name(self, place: int) -> str:
+        return f"{self._begun:x}.{place}.{self._words[self._head + _HEAD + place]}"
 
     def _give_back(self, place: int) -> None:
         words = self._words
@@ -231,7 +243,7 @@ class BudgetCounters(MappedTable):
 
     def _of_places(self, slot: int) -> int:
         """Where what is held is: a word for each process, and then one for each of what is paid of it in any case."""
-        return self._head + _HEAD + slot * 2 * self._places
+        return self._head + _HEAD + (2 * slot + 1) * self._places
 
     def _held(self, slot: int) -> int:
         """By all processes of this host."""
@@ -269,4 +281,4 @@ class BudgetCounters(MappedTable):
 
 def words_of(slots: int, places: int) -> int:
     """How large a table is, in words of 8 bytes."""
-    return slots * (_WORDS + 2 * places) + _HEAD
+    return slots * (_WORDS + 2 * places) + _HEAD + places

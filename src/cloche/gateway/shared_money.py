@@ -112,16 +112,15 @@ class Total(NamedTuple):
 class SharedMoney:
     """The counters in one process.  It is what stands for its Valkey.
 
-    `counters`: of this host.  `deployment`: names what all hosts of one database count.  `host`: this one's name;
-    `holder`: this process's, which no other one has ever had.
+    `counters`: of this host.  `deployment`: names what all hosts of one database count.  `host`: this one's name.
     """
 
-    def __init__(self, valkey: Valkey, counters: BudgetCounters, deployment: str, host: str, holder: str) -> None:
+    def __init__(self, valkey: Valkey, counters: BudgetCounters, deployment: str, host: str) -> None:
         self.valkey = valkey
         self._counters = counters
         self._mark = _mark(deployment)
         self._host = _host(host)
-        self._holder = holder
+        self._holder = holder(host, counters.name)
         # As Valkey should have it, once everything that was asked is answered: amount, and when it may be forgotten.
         self._held: dict[Key, tuple[int, int]] = {}
         self._said_to_be_free: list[Key] = []
@@ -190,6 +189,16 @@ def tell(deployment: str, totals: Iterable[Total]) -> Command:
     known = list(totals)
     told = [part for each in known for part in (_host(each.host), each.spent, each.ends + KEPT_SECONDS)]
     return ("EVAL", _TELL, len(known), *[_name(each.key) for each in known], _mark(deployment), *told)
+
+
+def holder(host: str, process: str) -> str:
+    """What a process is called by which money is held: as no other one ever was."""
+    return f"{host}.{process}"
+
+
+def forget(gone: str) -> Command:
+    """Asks Valkey to count no longer what is held by a process that has ended."""
+    return ("DEL", f"cloche:holder:{gone}")
 
 
 def _limited(charges: Sequence[Charge]) -> list[Charge]:
