@@ -49,8 +49,8 @@ export function formatFor(locale: Locale): Format {
     hourCycle: "h23",
   });
   const relative = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
-  const unit = (value: number, name: string, digits = 0) =>
-    new Intl.NumberFormat(tag, { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: digits }).format(value);
+  const unit = (value: number, name: string, digits = 0, unitDisplay: "short" | "long" = "short") =>
+    new Intl.NumberFormat(tag, { style: "unit", unit: name, unitDisplay, maximumFractionDigits: digits }).format(value);
   return {
     number: (value, options) => (options ? new Intl.NumberFormat(tag, options).format(value) : plain.format(value)),
     compact: (value) => compact.format(value),
@@ -81,7 +81,8 @@ export function formatFor(locale: Locale): Format {
     bytes(count) {
       const names = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
       const power = count < 1 ? 0 : Math.min(names.length - 1, Math.floor(Math.log(count) / Math.log(1000)));
-      return unit(count / 1000 ** power, names[power] ?? "byte", power > 1 ? 1 : 0);
+      // The short form of "bytes" is "byte".
+      return unit(count / 1000 ** power, names[power] ?? "byte", power > 1 ? 1 : 0, power ? "short" : "long");
     },
   };
 }

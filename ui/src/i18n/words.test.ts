@@ -55,5 +55,6 @@ test("numbers and times follow the language", () => {
   expect(other.ago(Date.now() - 185_000)).toBe("3 分前");
   expect(one.duration(1240)).toBe("1.24 sec");
   expect(one.bytes(98_400_000)).toBe("98.4 MB");
+  expect(one.bytes(355)).toBe("355 bytes");
   expect(one.money(0.000123)).toBe("$0.000123");
 });

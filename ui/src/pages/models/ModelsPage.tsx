@@ -126,9 +126,9 @@ function useColumns(admin: boolean, onDelete: (name: string) => void): Column<Lo
           </ButtonLink>
         ),
     },
-    { id: "size", header: t.size, end: true, cell: (model) => format.bytes(model.size) },
-    { id: "context", header: t.context, end: true, cell: (model) => t.tokens(format.number(model.context_length)) },
-    { id: "licence", header: t.licence, cell: (model) => model.licence },
+    { id: "size", header: t.size, end: true, cell: (model) => <span className="nowrap">{format.bytes(model.size)}</span> },
+    { id: "context", header: t.context, end: true, cell: (model) => <span className="nowrap">{t.tokens(format.number(model.context_length))}</span> },
+    { id: "licence", header: t.licence, cell: (model) => <span className="nowrap">{model.licence}</span> },
     admin && {
       id: "actions",
       header: words.actions,
