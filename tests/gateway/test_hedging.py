@@ -74,6 +74,9 @@ def test_the_second_is_heard_if_it_is_quicker() -> None:
             assert b"served-model-name: second\r\n" in client.headers
             assert len(world.records) == records + 1
             assert (world.records[-1].entity, world.records[-1].outcome) == ("second", "ok")
+            stopped, heard = str(world.records[-1].attempt_ms).split(", ")
+            began, _, took = map(float, stopped.replace("+", " 0 ").split())
+            assert began < DELAY * 1000 <= float(heard) <= began + took, "both were under way at once"
 
     run(main)
 
