@@ -75,6 +75,12 @@ class Host(Till):
         totals = [Total(each.key, self._name, each.spent, each.ends) for each in self.money.entries()]
         self._teller.tell(totals, [holder(self._name, each) for each in gone])
 
+    async def stop(self) -> None:
+        """Let go of Valkey."""
+        await self.line.stop()
+        self._teller.close()
+        self.money.close()
+
     async def held(self, **fields: Any) -> tuple[Call, Client]:
         """A call that has been let in or refused."""
         before = len(self.calls)
@@ -102,7 +108,7 @@ async def hosts(
         yield one, other
     finally:
         for each in (one, other):
-            await each.line.stop()
+            await each.stop()
 
 
 def test_of_many_calls_over_two_hosts_one_is_let_in(tmp_path: Path, valkey: Valkey) -> None:
@@ -220,7 +226,7 @@ def test_who_is_gone_holds_nothing(tmp_path: Path, valkey: Valkey, monkeypatch: 
             await third.line.start()
             call, _ = await third.held(max_tokens=18)
             assert not call.ended, "the prompt of a call is all that is left of the others"
-            await third.line.stop()
+            await third.stop()
 
     run(test())
 

@@ -34,6 +34,9 @@ class Telling(Protocol):
     def tell(self, totals: Iterable[Total], gone: Sequence[str]) -> None:
         """As far as this host knows.  `gone`: processes that have ended, and hold nothing any more."""
 
+    def close(self) -> None:
+        """There is nothing more to tell."""
+
 
 class BudgetKeeper:
     """One for each home, from `start` to `stop`.  Made before anybody serves.  `wanted`: whether there are budgets.
@@ -68,6 +71,8 @@ class BudgetKeeper:
         """Write what is left and end.  Waits."""
         self._turns.stop()
         self._counters.close()
+        if self._told is not None:
+            self._told.close()
 
     def free(self, place: int) -> None:
         """The process that served in a place has ended: give back what it held."""

@@ -43,6 +43,10 @@ class ValkeyTeller:
         self._since = since
         self._known = {(each.host, each.key): each.spent for each in wanted}
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.disconnect()
+
     def _say(self, totals: list[Total]) -> bytes:
         """Tell it these, or at least that it is told; since when it has known what it is told."""
         since = b""

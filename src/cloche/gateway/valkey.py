@@ -172,11 +172,11 @@ class Valkey:
         except self._faults as fault:
             await self._away(fault)
             for each in asked:
-                each.told(None)
+                _tell(each, None)
             self._give_up()
             return
         for each, what in zip(asked, told, strict=True):
-            each.told(what)
+            _tell(each, what)
 
     async def _twice(self, commands: list[Command]) -> list[Any]:
         """Once more over a new connection if the one that was kept proves to be closed."""
@@ -229,7 +229,14 @@ class Valkey:
     def _give_up(self) -> None:
         asked, self._asked = self._asked, []
         for each in asked:
-            each.told(None)
+            _tell(each, None)
+
+
+def _tell(asked: _Asked, what: object) -> None:
+    try:
+        asked.told(what)
+    except Exception:  # the edge of a background task: one defect must not leave all others waiting for ever
+        log.exception("what came of asking Valkey failed inside cloche, and others go on")
 
 
 def connection_to(url: str) -> Connection:
