@@ -50,6 +50,8 @@ def valkey(running: Valkey, monkeypatch: pytest.MonkeyPatch) -> Valkey:
     no Valkey that is away."""
     monkeypatch.setattr(shared_money, "LEARN_SECONDS", 0)
     monkeypatch.setattr(line, "PATIENCE", 10.0)
+    monkeypatch.setattr(line, "SAY_SECONDS", 0.1)
+    monkeypatch.setattr(line, "AGAIN_SECONDS", 0.1)
     running.stop()
     running.start()
     return running
@@ -209,15 +211,15 @@ def test_until_it_is_told_it_cannot_tell(tmp_path: Path, valkey: Valkey, monkeyp
 def test_who_is_gone_holds_nothing(tmp_path: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that is not heard of any more holds nothing after the documented bound, or as soon as its host tells
     that it has ended; one whose calls take long goes on holding what they need."""
-    monkeypatch.setattr(shared_money, "HELD_SECONDS", 2)
+    monkeypatch.setattr(shared_money, "HELD_SECONDS", 1)
 
     async def test() -> None:
         async with hosts(tmp_path, valkey) as (one, other):
             await one.held(max_tokens=15)
-            await asyncio.sleep(2.2)
+            await asyncio.sleep(1.2)
             assert (await other.held(max_tokens=15))[0].ended
             await one.line.stop()
-            await asyncio.sleep(2.2)
+            await asyncio.sleep(1.2)
             call, _ = await other.held(max_tokens=15)
             assert not call.ended
             await other.line.stop()
