@@ -134,6 +134,18 @@ def test_a_guardrail_that_would_do_nothing_is_refused(live: Live) -> None:
             {"judge": {"endpoint_name": "judge", "format": "llama_guard"}, "input": {"valid_topics": ["tea"]}},
             "guardrails.input.valid_topics",
         ),
+        ({"input": {"pii": {"behavior": "MASK", "judged": True}}}, "guardrails.input.pii.judged"),
+        (
+            {"judge": {"endpoint_name": "judge"}, "output": {"pii": {"judged": True}}},
+            "guardrails.output.pii.behavior",
+        ),
+        (
+            {
+                "judge": {"endpoint_name": "judge", "format": "llama_guard"},
+                "input": {"pii": {"behavior": "BLOCK", "judged": True}},
+            },
+            "guardrails.input.pii.judged",
+        ),
     ]
     for guardrails, path in refused:
         reply = gateway(live, **guardrails)
@@ -156,6 +168,30 @@ def test_a_judge_decides(live: Live, judge: JudgeServer) -> None:
             assert sorted(line["endpoint"] for line in lines) == [ECHO, "judge"]
             judge.says = HATE
             assert categories(live, side, stream=stream) == {"hate": True}
+
+
+def test_a_judge_finds_personal_data(live: Live, judge: JudgeServer, provider: Provider) -> None:
+    """It is masked in what is asked, in answers and in streams, and told where rules are tried."""
+    quotes = [{"text": "Mail", "kind": "PERSON"}]
+    judge.says = json.dumps({"personal_data": quotes})
+    masked = MASKED.replace("Mail", "<PERSON>")
+    rules = {"pii": {"behavior": "MASK", "judged": True}}
+    assert gateway(live, input=rules, judge={"endpoint_name": "judge"}).status == 200
+    ask(live)
+    assert provider.asked[-1]["messages"][0]["content"] == masked
+    assert json.loads(judge.asked[-1]["messages"][1]["content"]) == [{"role": "user", "text": MASKED}]
+    told = live.request("POST", f"/api/2.0/serving-endpoints/{ECHO}/guardrails/test", {"text": TEXT}).json()
+    assert (told["action"], told["text"], told["masked_text"]) == ("MASKED", masked, masked)
+    assert told["findings"][0] == {"start": 0, "end": 4, "kind": "PERSON"}
+    assert [each["kind"] for each in told["findings"]] == ["PERSON", "EMAIL_ADDRESS", "CREDIT_CARD"]
+    gateway(live, output=rules, judge={"endpoint_name": "judge"})
+    whole, streamed = ask(live).message.content, text_of(ask(live, stream=True))
+    for each in (whole, streamed):
+        assert json.loads(each)["messages"] == [{"role": "user", "content": masked}]
+    gateway(live, input={"pii": {"behavior": "BLOCK", "judged": True}}, judge={"endpoint_name": "judge"})
+    with pytest.raises(BadRequestError) as refused:
+        ask(live)
+    assert json.loads(refused.value.body["message"])["input_guardrail"][0]["pii_detection"]  # type: ignore[index]
 
 
 def test_a_judge_that_says_nothing(live: Live, judge: JudgeServer) -> None:

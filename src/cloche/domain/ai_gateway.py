@@ -44,9 +44,10 @@ class RateLimit(Struct, omit_defaults=True, forbid_unknown_fields=True):
 
 
 class Pii(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """What happens to personal data."""
+    """What happens to personal data.  `judged`: cloche's own, whether the judge looks for it besides the patterns."""
 
     behavior: Literal["NONE", "BLOCK", "MASK"] | None = None
+    judged: bool | None = None
 
 
 class GuardrailParameters(Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -60,8 +61,8 @@ class GuardrailParameters(Struct, omit_defaults=True, forbid_unknown_fields=True
 
 
 class Judge(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """The endpoint that says what is safe and on topic; cloche's own.  `format`: how it is asked and answers.
-    `on_failure`: what happens where it gives no verdict in time."""
+    """The endpoint that says what is safe, on topic and personal data; cloche's own.  `format`: how it is asked and
+    answers.  `on_failure`: what happens where it gives no verdict in time."""
 
     endpoint_name: str
     timeout_seconds: Annotated[float, Meta(ge=0.1, le=120)] = 10.0

@@ -37,8 +37,7 @@ from cloche.gateway.shared_limits import SharedLimits
 from cloche.gateway.shared_money import SharedMoney
 from cloche.gateway.tracing import Tracer
 from cloche.gateway.tracking import track
-from cloche.guardrails.inspecting import Brief
-from cloche.guardrails.verdict import Blocked
+from cloche.guardrails.inspecting import Brief, Verdict
 from cloche.snapshot import CompiledEndpoint, Slot
 from cloche.wire import judging
 
@@ -129,24 +128,26 @@ class Governor:
             if admitted is None:
                 return
             request = admitted
-            if call.logged is not None:
-                call.logged.request = request
             review = compiled.guards.asked
-            if review is not None and review.brief is not None:
-                go_on = functools.partial(self._start, call, request, compiled, entity, cached)
-                self._have_judged(review.brief, call, request, go_on)
+            brief = None if review is None else review.brief
+            if call.logged is not None and not compiled.guards.finds_more:
+                call.logged.request = request
+            if brief is not None:
+                self._have_judged(brief, call, request, lambda it: self._start(call, it, compiled, entity, cached))
                 return
         self._start(call, request, compiled, entity, cached)
 
-    def _have_judged(self, brief: Brief, call: Call, request: Request, go_on: Callable[[], None]) -> None:
-        """Ask a judge about what is asked, and go on if it may be."""
+    def _have_judged(self, brief: Brief, call: Call, request: Request, go_on: Callable[[Request], None]) -> None:
+        """Ask a judge about what is asked, and go on if it may be, without the personal data that it has found."""
 
-        def judged(verdict: Blocked | None) -> None:
+        def judged(verdict: Verdict) -> None:
             call.source = None
-            if verdict is None:
-                go_on()
-            else:
-                guarding.refuse(call, "input", verdict, request)
+            allowed = guarding.by_verdict(call, request, brief, verdict)
+            if allowed is None:
+                return
+            if call.logged is not None:
+                call.logged.request = allowed
+            go_on(allowed)
 
         judgement = Judgement(brief, judging.asked(request), lambda verdict: call.guard(judged, verdict))
         call.source = judgement

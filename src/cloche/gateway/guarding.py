@@ -19,8 +19,11 @@ from cloche.domain.errors import Problem, ProviderFault
 from cloche.gateway.asking import Request
 from cloche.gateway.call import Call, Reply
 from cloche.guardrails.guard import Guard, Guards
+from cloche.guardrails.inspecting import Brief, Verdict
+from cloche.guardrails.quotes import Quotes
 from cloche.guardrails.verdict import Blocked
 from cloche.wire import completions, guarded, judging, openai, text_lengths
+from cloche.wire.assembled import assembled
 from cloche.wire.guarded_stream import GuardedStream
 from cloche.wire.openai import Identity
 
@@ -37,19 +40,54 @@ def admit(call: Call, request: Request, guards: Guards) -> Request | None:
         if guards.asked is not None and guards.asked.inspectors:
             guards.asked.inspect(judging.asked(request))
     except Blocked as why:
-        refuse(call, "input", why, request)
+        refuse(call, "input", why, None if guards.finds_more else request)
         return None
     if guards.output is not None and call.task != EMBEDDINGS_TASK:
         call.reply = GuardedReply(call, guards.output)
     return request
 
 
+def by_verdict(call: Call, request: Request, brief: Brief, verdict: Verdict) -> Request | None:
+    """The request as it may be asked by a judge's verdict.  None if it was answered without being asked; a Problem if
+    it may not be asked."""
+    why, told = verdict.blocked, request
+    if why is not None and why.reason == "judge_failed" and brief.pii is not None:
+        refuse(call, "input", why)
+        return None
+    if verdict.quotes is not None:
+        try:
+            told = guarded.request_passed(request, verdict.quotes)
+            if verdict.quotes.still_stand(said.text for said in judging.asked(told)):
+                why = why or Blocked("pii")
+        except Blocked as too_much:
+            refuse(call, "input", too_much)
+            return None
+    if why is not None:
+        refuse(call, "input", why, told)
+        return None
+    return told
+
+
 def passed(request: Request, guards: Guards) -> Request | None:
-    """What the input's guard lets through of a request for which nobody is asked; None if it may not be."""
+    """What the input's guard lets through of a request for which nobody is asked, not even a judge; None if it may not
+    be, or only a judge could tell what of it may."""
+    if guards.finds_more:
+        return None
     try:
         return request if guards.input is None else guarded.request_passed(request, guards.input)
     except Blocked:
         return None
+
+
+def without(answer: bytes, quotes: Quotes, guards: Guards, *, streams: bool) -> bytes:
+    """A whole answer, or all of a stream, without what a judge has quoted of it; guarded first, because the judge saw
+    it so.  Raises Blocked where it cannot be masked text by text."""
+    for each in (guards.output, quotes):
+        if each is not None:
+            answer = GuardedStream(each).feed(answer) if streams else guarded.answer_passed(answer, each)
+    if quotes.still_stand([judging.answered(assembled([answer]) if streams else answer)]):
+        raise Blocked("pii")
+    return answer
 
 
 def refuse(call: Call, side: Literal["input", "output"], why: Blocked, request: Request | None = None) -> None:

@@ -2,14 +2,11 @@
 
 The attempts are given a call of its own, as in a race (hedging.py): its answer is kept here, a stream up to
 `MAX_STREAM` bytes, and passed on to the real call when it may be.  So a client waits for the whole answer and for the
-judge, and what may not be said is a real error.  What is judged is masked first, if it is masked at all.  Must not know
-who judges.
+judge, and what may not be said is a real error.  What is judged is masked first, if it is masked at all, and what the
+judge quotes as personal data is masked then.  Must not know who judges.
 """
 
 from __future__ import annotations
-
-import functools
-from collections.abc import Callable
 
 from cloche.domain.errors import Problem
 from cloche.gateway import guarding
@@ -17,7 +14,7 @@ from cloche.gateway.asking import Request
 from cloche.gateway.call import Call
 from cloche.gateway.judging import Begin, Judgement
 from cloche.guardrails.guard import Guards
-from cloche.guardrails.inspecting import Said
+from cloche.guardrails.inspecting import Said, Verdict
 from cloche.guardrails.verdict import Blocked
 from cloche.wire import judging, text_lengths
 from cloche.wire.assembled import assembled
@@ -29,7 +26,18 @@ MAX_STREAM = 8 * 1024 * 1024
 class JudgedAnswer:
     """The Reply of the call that is answered, `call`; the real call's Governed and its Source."""
 
-    __slots__ = ("_asked", "_events", "_guards", "_has_ended", "_judge", "_judgement", "_real", "_size", "call")
+    __slots__ = (
+        "_asked",
+        "_events",
+        "_guards",
+        "_has_ended",
+        "_judge",
+        "_judgement",
+        "_real",
+        "_size",
+        "_streams",
+        "call",
+    )
 
     def __init__(self, real: Call, request: Request, guards: Guards, judge: Begin) -> None:
         self._real = real
@@ -38,6 +46,7 @@ class JudgedAnswer:
         self._asked = [each for each in judging.asked(request) if each.role == "user"][-1:]
         self._events: list[bytes] = []
         self._size = 0
+        self._streams = False
         self._has_ended = False
         self._judgement: Judgement | None = None
         self.call = call = Call(real.path, self)
@@ -57,8 +66,7 @@ class JudgedAnswer:
         if problem is not None:
             self._real.guard(self._fail, problem)
         else:
-            release = functools.partial(self._real.answer, body, self.call.usage)
-            self._real.guard(self._look, body, release)
+            self._real.guard(self._look, body, body)
 
     def begin(self, headers: bytes) -> None:
         """Nothing is sent yet."""
@@ -76,6 +84,7 @@ class JudgedAnswer:
 
     def finish(self) -> None:
         """All of it is there, or it broke."""
+        self._streams = True
         self._has_ended = True
         self._take_over()
         self._real.withheld = text_lengths.of_events(self._events)
@@ -84,14 +93,15 @@ class JudgedAnswer:
         if problem is not None:
             self._real.guard(self._fail, problem)
         elif self._size > MAX_STREAM:
-            self._real.guard(self._judged, self._nothing, Blocked("unreadable"))
+            self._real.guard(self._refuse, Blocked("unreadable"))
         else:
-            self._real.guard(self._look, assembled([data]), functools.partial(self._release, data))
-
-    def _nothing(self) -> None:
-        """What is released of an answer that may not be."""
+            self._real.guard(self._look, assembled([data]), data)
 
     def _release(self, data: bytes) -> None:
+        """Pass on what may be said."""
+        if not self._streams:
+            self._real.answer(data, self.call.usage)
+            return
         self._real.withheld = None
         self._real.send(data)
         self._real.finish(self.call.usage)
@@ -101,8 +111,8 @@ class JudgedAnswer:
 
     # ---------------------------------------------------------------- the verdict
 
-    def _look(self, body: bytes, release: Callable[[], None]) -> None:
-        """Have an answer judged; `release` passes it on."""
+    def _look(self, body: bytes, data: bytes) -> None:
+        """Have an answer judged.  `data`: what came, and is passed on."""
         review, guard = self._guards.answered, self._guards.output
         assert review is not None
         try:
@@ -112,26 +122,36 @@ class JudgedAnswer:
             said = [*self._asked, Said("assistant", text)]
             review.inspect(said)
         except Blocked as why:
-            self._judged(release, why)
+            self._refuse(why)
             return
         if review.brief is None:
-            release()
+            self._release(data)
             return
 
-        def judged(why: Blocked | None) -> None:
-            self._real.guard(self._judged, release, why)
+        def judged(verdict: Verdict) -> None:
+            self._real.guard(self._judged, data, verdict)
 
         self._judgement = Judgement(review.brief, said, judged)
         self._judgement.ask(self._judge, self._real.grant, self._real.id)
 
-    def _judged(self, release: Callable[[], None], why: Blocked | None) -> None:
+    def _judged(self, data: bytes, verdict: Verdict) -> None:
         self._judgement = None
-        if why is None:
-            self._real.heard()  # what the judge took is not cloche's own time
-            release()
-        else:
-            self._real.withheld = self._real.withheld or 0
-            guarding.refuse(self._real, "output", why)
+        why = verdict.blocked
+        if why is None and verdict.quotes is not None:
+            try:
+                data = guarding.without(data, verdict.quotes, self._guards, streams=self._streams)
+            except (Blocked, RecursionError) as it:
+                why = it if isinstance(it, Blocked) else Blocked("unreadable")
+        if why is not None:
+            self._refuse(why)
+            return
+        self._real.heard()  # what the judge took is not cloche's own time
+        self._release(data)
+
+    def _refuse(self, why: Blocked) -> None:
+        self._judgement = None
+        self._real.withheld = self._real.withheld or 0
+        guarding.refuse(self._real, "output", why)
 
     def _take_over(self) -> None:
         """What is told of the answer is told of the real call."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cloche.domain.chat import ChatRequest
 from cloche.gateway.call import Call
-from cloche.guardrails.inspecting import Brief, Said
+from cloche.guardrails.inspecting import Brief, Said, Verdict
 from cloche.guardrails.verdict import Blocked
 from cloche.snapshot import Grant
 from cloche.wire import judging
@@ -29,8 +29,8 @@ log = logging.getLogger("cloche.gateway")
 PATH = "guardrails/judge"
 """What the log has in place of a path."""
 
-Told = Callable[[Blocked | None], None]
-"""Takes a verdict; None: it may pass."""
+Told = Callable[[Verdict], None]
+"""Takes a verdict."""
 
 Begin = Callable[[Call, ChatRequest], None]
 """Has a call of cloche's own answered, whatever becomes of it."""
@@ -39,10 +39,11 @@ Begin = Callable[[Call, ChatRequest], None]
 class Judgement:
     """One question to a judge: the Reply of the call that asks it, and the Source of the call that waits for it."""
 
-    __slots__ = ("_brief", "_call", "_question", "_timer", "_told")
+    __slots__ = ("_brief", "_call", "_question", "_said", "_timer", "_told")
 
     def __init__(self, brief: Brief, said: Sequence[Said], told: Told) -> None:
         self._brief = brief
+        self._said = said
         self._question = judging.question(brief, said)
         self._told: Told | None = told
         self._timer: asyncio.TimerHandle | None = None
@@ -62,7 +63,7 @@ class Judgement:
             self._fail("" if problem is None else problem.summary)
             return
         try:
-            verdict = judging.verdict(self._brief, body)
+            verdict = judging.verdict(self._brief, self._said, body)
         except judging.NoVerdict as why:
             self._fail(str(why))
             return
@@ -99,9 +100,9 @@ class Judgement:
         log.warning(
             "call %s was %s, because '%s' gave no verdict: %s", call.client_request_id, told, call.endpoint, why
         )
-        self._tell(Blocked("judge_failed", {"judge_failed": 1.0}) if judge.on_failure == "block" else None)
+        self._tell(Verdict(Blocked("judge_failed", {"judge_failed": 1.0}) if judge.on_failure == "block" else None))
 
-    def _tell(self, verdict: Blocked | None) -> None:
+    def _tell(self, verdict: Verdict) -> None:
         told = self._told
         self._stop()
         if told is not None:
@@ -121,9 +122,9 @@ class Trials:
         self._gateway = gateway
         self._loop = loop
 
-    def __call__(self, brief: Brief, said: Sequence[Said], grant: Grant | None, request_id: str) -> Blocked | None:
+    def __call__(self, brief: Brief, said: Sequence[Said], grant: Grant | None, request_id: str) -> Verdict:
         """The verdict.  Waits, as long as the judge may take."""
-        waiting: concurrent.futures.Future[Blocked | None] = concurrent.futures.Future()
+        waiting: concurrent.futures.Future[Verdict] = concurrent.futures.Future()
         judgement = Judgement(brief, said, waiting.set_result)
         ask = functools.partial(judgement.ask, self._gateway.ask_inside, grant, request_id)
         self._loop.call_soon_threadsafe(ask)

@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from cloche.guardrails import pii
 from cloche.guardrails.guard import Guard, anonymized
-from cloche.guardrails.inspecting import Brief, Review, Said
+from cloche.guardrails.inspecting import Brief, Review, Said, Verdict
+from cloche.guardrails.quotes import Quotes
 from cloche.guardrails.verdict import Blocked, Reason
 
-Judge = Callable[[Brief, Sequence[Said]], Blocked | None]
+Judge = Callable[[Brief, Sequence[Said]], Verdict]
 """Asks a judge for a verdict."""
 
 
@@ -42,6 +43,7 @@ def tried(said: Said, guard: Guard | None, review: Review | None, judge: Judge) 
     """What would become of a text, by what one side looks for."""
     text, judged = said.text, False
     why: Blocked | None = None
+    quotes: Quotes | None = None
     passed = text
     try:
         if guard is not None:
@@ -51,11 +53,19 @@ def tried(said: Said, guard: Guard | None, review: Review | None, judge: Judge) 
             review.inspect(told)
             if review.brief is not None:
                 judged = True
-                why = judge(review.brief, told)
+                why, quotes = judge(review.brief, told)
     except Blocked as blocked:
         why = blocked
     findings = [Found(*each) for each in pii.find(pii.folded(text), 0, len(text))]
+    masked = anonymized(text)
+    if quotes is not None:
+        passed, masked = quotes.passed(passed), quotes.passed(masked)
+        quoted = [Found(*each) for each in quotes.find(text)]
+        findings += [
+            each for each in quoted if not any(each.start < known.end and known.start < each.end for known in findings)
+        ]
+        findings.sort(key=lambda each: each.start)
     if why is not None:
         scores = None if why.scores is None else dict(why.scores)
-        return Trial("BLOCKED", None, why.reason, scores, findings, anonymized(text), judged)
-    return Trial("PASSED" if passed == text else "MASKED", passed, None, None, findings, anonymized(text), judged)
+        return Trial("BLOCKED", None, why.reason, scores, findings, masked, judged)
+    return Trial("PASSED" if passed == text else "MASKED", passed, None, None, findings, masked, judged)

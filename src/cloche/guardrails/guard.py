@@ -10,7 +10,7 @@ Measured: 3 µs for each piece of a stream, most of it fixed; see pii.py and key
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cloche.domain.ai_gateway import GuardrailParameters, Guardrails, Judge
 from cloche.guardrails import pii
@@ -18,6 +18,26 @@ from cloche.guardrails.inspecting import Review, review_of
 from cloche.guardrails.keywords import Keywords
 from cloche.guardrails.safety import unsafe_phrases, unsafe_words
 from cloche.guardrails.verdict import Blocked
+
+
+class Piecewise(Protocol):
+    """One text on its way, in pieces."""
+
+    def feed(self, text: str) -> str:
+        """The next piece: what can be given out now.  Raises Blocked."""
+
+    def end(self, text: str = "") -> str:
+        """The last piece, and all that was held back.  Raises Blocked."""
+
+
+class Passing(Protocol):
+    """What texts pass: a Guard, or what else changes or refuses them."""
+
+    def passed(self, text: str) -> str:
+        """A whole text, as it may go on.  Raises Blocked."""
+
+    def window(self) -> Piecewise:
+        """For a text that comes in pieces."""
 
 
 class Guard:
@@ -70,6 +90,11 @@ class Guards(NamedTuple):
     asked: Review | None = None
     answered: Review | None = None
 
+    @property
+    def finds_more(self) -> bool:
+        """Whether a judge finds personal data in what is asked, which nobody should repeat before it has."""
+        return self.asked is not None and self.asked.brief is not None and self.asked.brief.pii is not None
+
 
 def guards_of(rules: Guardrails | None) -> Guards | None:
     """The guards of an endpoint; None if its rules look for nothing."""
@@ -80,7 +105,7 @@ def guards_of(rules: Guardrails | None) -> Guards | None:
         guard_of(rules.input, judge),
         guard_of(rules.output, judge),
         review_of(rules.input, judge),
-        review_of(rules.output, judge),
+        review_of(rules.output, judge, of_answer=True),
     )
     return guards if any(guards) else None
 

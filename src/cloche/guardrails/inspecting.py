@@ -8,10 +8,11 @@ class with `inspect` and a line in `review_of`.  Must not know calls or JSON.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from cloche.domain.ai_gateway import GuardrailParameters, Judge
 from cloche.guardrails.injection import has_injection
+from cloche.guardrails.quotes import Quotes
 from cloche.guardrails.topics import Topics
 from cloche.guardrails.verdict import Blocked
 
@@ -31,11 +32,27 @@ class Inspector(Protocol):
 
 
 class Brief(NamedTuple):
-    """What a judge is asked.  `topics`: one of them must be what it is about; none: anything may."""
+    """What a judge is asked.  `topics`: one of them must be what it is about; none: anything may.  `pii`: what becomes
+    of the personal data that it finds; None: it looks for none.  `of_answer`: the last that was said is judged, and
+    what was said before only explains it; else all is."""
 
     judge: Judge
     safety: bool
     topics: tuple[str, ...]
+    pii: Literal["MASK", "BLOCK"] | None = None
+    of_answer: bool = False
+
+    def judged(self, said: Sequence[Said]) -> Sequence[Said]:
+        """What of it is judged."""
+        return said[-1:] if self.of_answer else said
+
+
+class Verdict(NamedTuple):
+    """What a judge has said.  `blocked`: why it may not be said; None: it may.  `quotes`: personal data, without which
+    it may be; None: there is none."""
+
+    blocked: Blocked | None = None
+    quotes: Quotes | None = None
 
 
 class Review(NamedTuple):
@@ -75,8 +92,8 @@ class _NoInjection:
                 raise Blocked("prompt_injection", dict.fromkeys(("prompt_injection", *kinds), 1.0))
 
 
-def review_of(rules: GuardrailParameters | None, judge: Judge | None) -> Review | None:
-    """What the rules of one side look at as a whole; None: nothing."""
+def review_of(rules: GuardrailParameters | None, judge: Judge | None, *, of_answer: bool = False) -> Review | None:
+    """What the rules of one side look at as a whole; None: nothing.  `of_answer`: that side is what is answered."""
     if rules is None:
         return None
     inspectors: list[Inspector] = []
@@ -86,6 +103,8 @@ def review_of(rules: GuardrailParameters | None, judge: Judge | None) -> Review 
     if topics and judge is None:
         inspectors.append(_OnTopic(topics))
     brief = None
-    if judge is not None and (rules.safety or topics):
-        brief = Brief(judge, bool(rules.safety), topics)
+    behavior = None if rules.pii is None or not rules.pii.judged else rules.pii.behavior
+    pii = behavior if behavior == "MASK" or behavior == "BLOCK" else None
+    if judge is not None and (rules.safety or topics or pii is not None):
+        brief = Brief(judge, bool(rules.safety), topics, pii, of_answer)
     return Review(tuple(inspectors), brief) if inspectors or brief else None

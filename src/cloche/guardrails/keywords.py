@@ -34,12 +34,17 @@ class _Folding(dict[int, str]):
 _FOLDING = _Folding()
 
 
+def is_unspaced(character: str) -> bool:
+    """Whether it is of a script that puts no spaces between words."""
+    return _IS_UNSPACED.match(character) is not None
+
+
 def _folded(text: str) -> str:
     """Character by character, so that a part of a text is folded to a part of the folded text."""
     return text.translate(_FOLDING)
 
 
-def _goes_on(character: str) -> bool:
+def goes_on(character: str) -> bool:
     """Whether a character belongs to the one before it: a mark, or the rest of a Hangul syllable."""
     return bool(character) and (unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff")
 
@@ -112,11 +117,11 @@ def _whole(keyword: str, text: str, place: int) -> bool:
         return False
     end = place + len(keyword)
     follows = text[end : end + 1]
-    if _goes_on(follows):
+    if goes_on(follows):
         return False
     return not (keyword[-1].isalnum() and _WORD.match(follows) is not None)
 
 
 def _part(keyword: str, text: str, place: int) -> bool:
     end = place + len(keyword)
-    return text.startswith(keyword, place) and not _goes_on(text[end : end + 1])
+    return text.startswith(keyword, place) and not goes_on(text[end : end + 1])

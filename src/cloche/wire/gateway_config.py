@@ -19,6 +19,7 @@ from cloche.domain.ai_gateway import (
     Guardrails,
     InferenceTable,
     Judge,
+    Pii,
     RateLimit,
 )
 from cloche.domain.errors import InvalidFields
@@ -121,8 +122,19 @@ def _side_faults(rules: GuardrailParameters, side: str, judge: Judge | None, pat
     yield from _phrase_faults(topics[:MAX_TOPICS], f"{path}.valid_topics", "is empty, and nothing would be about it")
     if topics and judge is not None and judge.format == "llama_guard":
         yield f"{path}.valid_topics", "a judge of the format 'llama_guard' tells no topics: name one of another format"
+    if rules.pii is not None and rules.pii.judged:
+        yield from _judged_faults(rules.pii, judge, f"{path}.pii")
     if rules.prompt_injection and side == "output":
         yield f"{path}.prompt_injection", "it is looked for in what is asked: set it in input"
+
+
+def _judged_faults(pii: Pii, judge: Judge | None, path: str) -> Iterator[tuple[str, str]]:
+    if judge is None:
+        yield f"{path}.judged", "no judge is named: name one in guardrails.judge"
+    elif judge.format == "llama_guard":
+        yield f"{path}.judged", "a judge of the format 'llama_guard' finds no personal data: name one of another format"
+    if pii.behavior not in ("MASK", "BLOCK"):
+        yield f"{path}.behavior", "say what happens to what the judge finds: MASK or BLOCK"
 
 
 def _keyword_faults(keywords: list[str], path: str) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from cloche.domain.chat import ChatParams, ChatRequest
 from cloche.domain.completion import CompletionParams, CompletionRequest
 from cloche.domain.embedding import EmbeddingParams, EmbeddingRequest
 from cloche.domain.errors import BadRequest
-from cloche.guardrails.guard import Guard, anonymized
+from cloche.guardrails.guard import Passing, anonymized
 from cloche.guardrails.verdict import Blocked
 
 Request = ChatRequest | CompletionRequest | EmbeddingRequest
@@ -111,7 +111,7 @@ def _leaves_passed(value: Any, take: Pass) -> Any:
 # ---------------------------------------------------------------- requests
 
 
-def request_passed(request: Request, guard: Guard) -> Request:
+def request_passed(request: Request, guard: Passing) -> Request:
     """The request with its texts passed: the same one if nothing changed.  Raises Blocked; BadRequest for tokens, which
     cannot be read.  About 5 µs besides what the guard takes, and as much again where something is masked."""
     changed: dict[str, Raw] = {}
@@ -149,7 +149,7 @@ def _changed(request: Request, fields: Mapping[str, Raw]) -> Request:
 # ---------------------------------------------------------------- whole answers
 
 
-def answer_passed(body: bytes, guard: Guard) -> bytes:
+def answer_passed(body: bytes, guard: Passing) -> bytes:
     """A whole answer with its texts passed.  Token records go: they hold the text that is masked.  Raises Blocked."""
     answer = _decode(body)
     with readable():
@@ -188,7 +188,7 @@ def readable() -> Iterator[None]:
         raise Blocked("unreadable") from None
 
 
-def error_passed(error: dict[str, Any], guard: Guard) -> dict[str, Any]:
+def error_passed(error: dict[str, Any], guard: Passing) -> dict[str, Any]:
     """An error, in the shapes of errors.py, with its words passed: a provider may quote in them what was asked, or what
     it would have answered.  Words that may not be said are left out."""
     for told in (error, error.get("error")):
@@ -200,7 +200,7 @@ def error_passed(error: dict[str, Any], guard: Guard) -> dict[str, Any]:
     return error
 
 
-def error_body_passed(body: bytes, guard: Guard) -> bytes:
+def error_body_passed(body: bytes, guard: Passing) -> bytes:
     """The same of an error in one piece."""
     return _encode(error_passed(_decode(body), guard))
 

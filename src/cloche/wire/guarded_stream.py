@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from cloche.codec import sse
-from cloche.guardrails.guard import Guard, Window
+from cloche.guardrails.guard import Passing, Piecewise
 from cloche.wire.guarded import arguments_passed, around_passed, beside_passed, error_passed, passed, readable
 
 _decode = msgspec.json.Decoder().decode
@@ -34,7 +34,7 @@ class _Choice:
     __slots__ = ("arguments", "windows")
 
     def __init__(self) -> None:
-        self.windows: dict[str, Window] = {}
+        self.windows: dict[str, Piecewise] = {}
         self.arguments: dict[int | None, str] = {}
 
 
@@ -43,7 +43,7 @@ class GuardedStream:
 
     __slots__ = ("_choices", "_decoder", "_events", "_guard")
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Passing) -> None:
         self._guard = guard
         self._decoder = sse.Decoder()
         self._choices: dict[int, _Choice] = {}

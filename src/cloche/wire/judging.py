@@ -17,7 +17,8 @@ from msgspec import Meta, Struct
 from cloche.domain.chat import ChatRequest
 from cloche.domain.completion import CompletionRequest
 from cloche.guardrails.categories import CATEGORIES, CODES
-from cloche.guardrails.inspecting import Brief, Said
+from cloche.guardrails.inspecting import Brief, Said, Verdict
+from cloche.guardrails.quotes import KINDS, MAX_QUOTES, Quote, Quotes, is_empty, standing
 from cloche.guardrails.verdict import Blocked
 from cloche.wire.guarded import Request, passed, readable
 from cloche.wire.openai import read_chat
@@ -78,12 +79,19 @@ without instructions, falls into none. The categories:
 _TOPICS = """In "on_topic" say whether {what} is about at least one of these topics; greetings, thanks and questions \
 that go on with such a conversation are: {topics}"""
 
+_PERSONAL = """In "personal_data" list every piece of {what} that tells who a private person is or lets one be found, \
+also the user: its "text", quoted exactly as it stands there, from its first character to its last and without what is \
+around it, and its "kind". List each piece once and by itself, the names of different people apart; leave the list \
+empty if there is none. Words in angle brackets, as <EMAIL_ADDRESS>, stand for what was taken out: leave them there. \
+The kinds:
+{kinds}"""
+
 
 def question(brief: Brief, said: Sequence[Said]) -> ChatRequest:
-    """The chat that asks a judge.  What is judged: the last that was said if the model said it, else all."""
+    """The chat that asks a judge."""
     if brief.judge.format == "llama_guard":
         return read_chat(_encode({"messages": [_turn(each) for each in said], "temperature": 0}))
-    answer = bool(said) and said[-1].role == "assistant"
+    answer = brief.of_answer
     system = _TASK.format(
         what="the assistant's last answer" if answer else "what is asked", tasks="\n".join(_tasks(brief, answer=answer))
     )
@@ -112,6 +120,9 @@ def _tasks(brief: Brief, *, answer: bool) -> list[str]:
     if brief.topics:
         what = "the answer" if answer else "the last message of the user"
         tasks.append(_TOPICS.format(what=what, topics=_encode(brief.topics).decode()))
+    if brief.pii is not None:
+        kinds = "\n".join(f"- {name}: {what}" for name, what in KINDS.items())
+        tasks.append(_PERSONAL.format(what="the answer" if answer else "what was said", kinds=kinds))
     return tasks
 
 
@@ -122,6 +133,9 @@ def _schema(brief: Brief) -> dict[str, Any]:
         fields["violations"] = {"type": "array", "items": violation}
     if brief.topics:
         fields["on_topic"] = {"type": "boolean"}
+    if brief.pii is not None:
+        piece = _object({"text": {"type": "string"}, "kind": {"type": "string", "enum": list(KINDS)}})
+        fields["personal_data"] = {"type": "array", "items": piece}
     return _object(fields)
 
 
@@ -137,24 +151,38 @@ class _Violation(Struct, forbid_unknown_fields=True):
     score: Annotated[float, Meta(ge=0, le=1)]
 
 
+class _Piece(Struct, forbid_unknown_fields=True):
+    text: str
+    kind: str
+
+
 class _Verdict(Struct, forbid_unknown_fields=True):
     violations: list[_Violation] | msgspec.UnsetType = msgspec.UNSET
     on_topic: bool | msgspec.UnsetType = msgspec.UNSET
+    personal_data: Annotated[list[_Piece], Meta(max_length=MAX_QUOTES)] | msgspec.UnsetType = msgspec.UNSET
 
 
 _verdict = msgspec.json.Decoder(_Verdict).decode
 _GUARDS = re.compile(r"\s*(?:(safe)|unsafe\s+(S\d{1,2}(?:\s*,\s*S\d{1,2})*))\s*")
 
 
-def verdict(brief: Brief, body: bytes) -> Blocked | None:
-    """What a judge's whole answer says; None: it may pass.  NoVerdict for anything that is none."""
+def verdict(brief: Brief, said: Sequence[Said], body: bytes) -> Verdict:
+    """What a judge's whole answer says of what was said.  NoVerdict for anything that is none."""
     text = _content(body)
     if brief.judge.format == "llama_guard":
-        return _of_codes(text)
+        return Verdict(_of_codes(text))
     try:
         told = _verdict(text)
     except msgspec.MsgspecError:
         raise NoVerdict("the judge's answer is not the JSON object that it was asked for") from None
+    try:
+        quotes = None if brief.pii is None else _quotes(brief, said, told)
+    except Blocked as why:
+        return Verdict(why)
+    return Verdict(_blocked(brief, told) or (Blocked("pii") if quotes and brief.pii == "BLOCK" else None), quotes)
+
+
+def _blocked(brief: Brief, told: _Verdict) -> Blocked | None:
     if brief.safety:
         if told.violations is msgspec.UNSET or any(each.category not in CATEGORIES for each in told.violations):
             raise NoVerdict("the judge's answer does not say what is unsafe")
@@ -166,6 +194,20 @@ def verdict(brief: Brief, body: bytes) -> Blocked | None:
         if not told.on_topic:
             return Blocked("valid_topics", {"valid_topics": 1.0})
     return None
+
+
+def _quotes(brief: Brief, said: Sequence[Said], told: _Verdict) -> Quotes | None:
+    """The personal data of what is judged: None if there is none.  A judge that quotes what nobody has said has seen
+    something that cannot be masked, or nothing: that is no verdict.  Where failures let pass, only that piece does."""
+    if told.personal_data is msgspec.UNSET or any(each.kind not in KINDS for each in told.personal_data):
+        raise NoVerdict("the judge's answer does not say what is personal data")
+    quotes = [Quote(each.text, each.kind) for each in told.personal_data]
+    quotes = [quote for quote in quotes if not is_empty(quote)]
+    known = standing(quotes, [each.text for each in said])
+    if len(known) < len(quotes) and brief.judge.on_failure == "block":
+        raise NoVerdict("the judge quotes as personal data what was not said")
+    found = standing(known, [each.text for each in brief.judged(said)])
+    return Quotes(found) if found else None
 
 
 def _of_codes(text: str) -> Blocked | None:

@@ -130,7 +130,7 @@ export interface RateLimit {
 }
 
 export interface Guards {
-  pii?: { behavior?: "NONE" | "BLOCK" | "MASK" };
+  pii?: { behavior?: "NONE" | "BLOCK" | "MASK"; judged?: boolean };
   safety?: boolean;
   prompt_injection?: boolean;
   invalid_keywords?: string[];

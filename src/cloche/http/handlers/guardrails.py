@@ -28,7 +28,8 @@ def try_text(context: Context, request: ControlRequest) -> Answer:
         if asked.judge is not None and request.grant is not None:
             judge = routing.find(snapshot, asked.judge.endpoint_name)
             check_level(request.grant, judge, Level.CAN_QUERY)
-        guard, review = guard_of(asked.guardrails, asked.judge), review_of(asked.guardrails, asked.judge)
+        guard = guard_of(asked.guardrails, asked.judge)
+        review = review_of(asked.guardrails, asked.judge, of_answer=asked.side == "output")
     elif asked.judge is not None:
         raise InvalidFields([("judge", "belongs to guardrails that are tried: give them too")])
     else:

@@ -265,6 +265,7 @@ export const endpoints = {
       help: "Personal data is masked or refused, words and topics are refused; in requests, and in answers also while they stream.",
       sides: { input: "Requests", output: "Answers" },
       pii: "Personal data",
+      piiJudged: "Have the judge find names, addresses and the like",
       behaviors: { NONE: "Leave as it is", MASK: "Mask", BLOCK: "Refuse the call" },
       keywords: "Forbidden words",
       keywordsHelp: "One a line.",
@@ -275,7 +276,7 @@ export const endpoints = {
     },
     judge: {
       title: "Ask a judge",
-      help: "A model behind another endpoint says what is safe and on topic. Without one, lists of words do what they can.",
+      help: "A model behind another endpoint says what is safe and on topic, and finds personal data that has no pattern. Without one, lists of words do what they can.",
       endpoint: "Endpoint of the judge",
       format: "It answers as",
       formats: { json: "JSON", llama_guard: "Llama Guard" },

@@ -265,6 +265,7 @@ export const endpoints: typeof shape = {
       help: "個人情報をマスクまたは拒否し、禁止語句や対象外の話題を拒否します。リクエストにも回答にも適用され、ストリーミング中の回答も対象です。",
       sides: { input: "リクエスト", output: "回答" },
       pii: "個人情報",
+      piiJudged: "氏名や住所なども判定モデルで見つける",
       behaviors: { NONE: "そのまま通す", MASK: "マスクする", BLOCK: "呼び出しを拒否する" },
       keywords: "禁止語句",
       keywordsHelp: "1 行に 1 つ入力します。",
@@ -275,7 +276,7 @@ export const endpoints: typeof shape = {
     },
     judge: {
       title: "判定モデルを使う",
-      help: "別のエンドポイントのモデルが、安全性と話題を判定します。使わない場合は、語句のリストで分かる範囲だけを判定します。",
+      help: "別のエンドポイントのモデルが、安全性と話題を判定し、パターンでは見つからない個人情報も見つけます。使わない場合は、語句のリストで分かる範囲だけを判定します。",
       endpoint: "判定するエンドポイント",
       format: "回答の形式",
       formats: { json: "JSON", llama_guard: "Llama Guard" },

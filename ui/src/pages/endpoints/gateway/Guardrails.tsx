@@ -55,7 +55,10 @@ function SideForm({ side, guards, onChange, fault, disabled }: SideFormProps) {
   return (
     <fieldset className="stack" style={{ border: 0, padding: 0, margin: 0 }}>
       <legend className="field-label">{t.sides[side]}</legend>
-      <Select label={t.pii} value={guards.pii?.behavior ?? "NONE"} onChange={(id) => put("pii", id === "NONE" ? undefined : { behavior: id })} choices={behaviors.map((id) => ({ id, label: t.behaviors[id] }))} disabled={disabled} error={fault("pii")} />
+      <Select label={t.pii} value={guards.pii?.behavior ?? "NONE"} onChange={(id) => put("pii", id === "NONE" ? undefined : { ...guards.pii, behavior: id })} choices={behaviors.map((id) => ({ id, label: t.behaviors[id] }))} disabled={disabled} error={fault("pii")} />
+      {guards.pii?.behavior && guards.pii.behavior !== "NONE" && (
+        <Switch label={t.piiJudged} on={guards.pii.judged ?? false} onChange={(on) => put("pii", on ? { ...guards.pii, judged: true } : without(guards.pii ?? {}, "judged"))} disabled={disabled} />
+      )}
       <Lines label={t.keywords} help={t.keywordsHelp} values={guards.invalid_keywords} onChange={(values) => put("invalid_keywords", values)} disabled={disabled} error={fault("invalid_keywords")} />
       <Switch label={t.safety} on={guards.safety ?? false} onChange={(on) => put("safety", on || undefined)} disabled={disabled} />
       {fault("safety") && <span className="field-error">{fault("safety")}</span>}
