@@ -92,6 +92,7 @@ def test_what_still_stands_is_told() -> None:
     """A quote of two texts is not masked in either; a placeholder is not taken for what it hides."""
     quotes = Quotes([Quote("12 High Street\nLeeds", "LOCATION"), Quote("person", "PERSON")])
     assert quotes.still_stand(["12 High Street\nLeeds"])
+    assert not Quotes([Quote("Ann <", "OTHER")]).still_stand(["Ann <PERSON>"])
     assert not quotes.still_stand([quotes.passed("A person at 12 High Street, Leeds"), "<PERSON>"])
 
 

@@ -193,7 +193,7 @@ class Quotes:
 
     def still_stand(self, texts: Iterable[str]) -> bool:
         """Whether one stands in what was masked: as a whole, but in no text that was masked by itself."""
-        return any(self.find(_PLACEHOLDER.sub("<>", text)) for text in texts)
+        return any(self.find(_PLACEHOLDER.sub("\0", text)) for text in texts)
 
     def window(self) -> Whole:
         """For a text that comes in pieces."""
