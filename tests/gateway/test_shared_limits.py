@@ -14,6 +14,7 @@ import pytest
 from msgspec import structs
 
 from cloche.domain.ai_gateway import AiGateway, RateLimit
+from cloche.gateway import valkey as line_module
 from cloche.gateway.admission import Admission
 from cloche.gateway.call import Call
 from cloche.gateway.counters import UNLIMITED, Taken, Want, key_of
@@ -49,6 +50,12 @@ def valkey(running: Valkey) -> Valkey:
     running.stop()
     running.start()
     return running
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no Valkey that is away."""
+    monkeypatch.setattr(line_module, "PATIENCE", 10.0)
 
 
 @asynccontextmanager
@@ -111,6 +118,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, 30))
 
 
+@pytest.mark.usefixtures("patient")
 def test_as_on_one_host(valkey: Valkey) -> None:
     """Whatever is taken and settled in whatever order, Valkey says what the counters of one host say."""
 
@@ -136,6 +144,7 @@ def test_as_on_one_host(valkey: Valkey) -> None:
     run(test())
 
 
+@pytest.mark.usefixtures("patient")
 def test_as_many_as_the_limit_says(valkey: Valkey) -> None:
     """Of calls that two processes take at once, exactly as many are let in as may be, and the refusal tells it."""
 
@@ -152,6 +161,7 @@ def test_as_many_as_the_limit_says(valkey: Valkey) -> None:
     run(test())
 
 
+@pytest.mark.usefixtures("patient")
 def test_tokens_are_given_back(valkey: Valkey) -> None:
     """What a call held and did not use is there for others, also if its client went while it was counted."""
 

@@ -229,7 +229,7 @@ def test_errors(kind: str, status: int, wanted: int) -> None:
     problems.append(caught.value)
     assert {problem.status for problem in problems} == {wanted}
     assert all(SECRET not in problem.message for problem in problems)
-    assert problems[0].retry_after == (7 if wanted in (429, 503) else None)
+    assert problems[0].retry_after == (7 if wanted in (429, 502, 503) else None)
 
 
 def test_an_event_that_cannot_be_read() -> None:
