@@ -19,7 +19,7 @@ export const status = {
   latency: (ms: string) => `in ${ms}`,
   revision: (revision: string) => `revision ${revision}`,
   valkey: "Valkey",
-  noValkey: "not used: limits are counted on this host",
+  noValkey: "not used: limits and budgets are counted on this host",
   queues: "Waiting to be written",
   usageRows: "Usage rows",
   payloadRows: "Payload rows",

@@ -19,7 +19,7 @@ export const status: typeof shape = {
   latency: (ms) => `応答時間 ${ms}`,
   revision: (revision) => `リビジョン ${revision}`,
   valkey: "Valkey",
-  noValkey: "未使用(制限はこのホストで数えます)",
+  noValkey: "未使用(制限と予算はこのホストで数えます)",
   queues: "書き込み待ち",
   usageRows: "使用状況の行",
   payloadRows: "ペイロードの行",

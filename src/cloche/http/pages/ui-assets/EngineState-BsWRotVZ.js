@@ -1,1 +1,0 @@
-import{n as e}from"./Badge-CHkfDV41.js";import{l as t,s as n}from"./i18n-Bb3XXaMT.js";var r=t(),i={DEPLOYMENT_READY:`ok`,DEPLOYMENT_CREATING:`info`,DEPLOYMENT_RECOVERING:`warn`,DEPLOYMENT_FAILED:`bad`};function a({state:t}){let a=n(`status`).states;return(0,r.jsx)(e,{tone:i[t]??`idle`,label:a[t]??t,pulse:t===`DEPLOYMENT_CREATING`})}export{a as t};

@@ -1,0 +1,1 @@
+import{t as e}from"./useQuery-KlLXkKdk.js";import{t}from"./client-MpSG_1mV.js";function n(e){let t=e?.task;return t===`llm/v1/completions`||t===`llm/v1/embeddings`?t:`llm/v1/chat`}function r(){return e({queryKey:[`endpoints`,`choices`],queryFn:({signal:e})=>t.get(`/api/2.0/serving-endpoints`,{},e),staleTime:3e4})}export{r as n,n as t};

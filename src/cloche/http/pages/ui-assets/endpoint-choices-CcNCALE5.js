@@ -1,1 +1,0 @@
-import{t as e}from"./useQuery-Cnxu9VrO.js";import{t}from"./client-C1gRbYLu.js";function n(e){let t=e?.task;return t===`llm/v1/completions`||t===`llm/v1/embeddings`?t:`llm/v1/chat`}function r(){return e({queryKey:[`endpoints`,`choices`],queryFn:({signal:e})=>t.get(`/api/2.0/serving-endpoints`,{},e),staleTime:3e4})}export{r as n,n as t};

@@ -1,0 +1,1 @@
+import{f as e,u as t}from"./i18n-CTtjiUSm.js";var n=e(t(),1);function r(e){let[t,r]=(0,n.useState)({key:e,steps:[]});t.key!==e&&r({key:e,steps:[]});let i=t.key===e?t.steps:[],a=i.at(-1);return{token:a?.token??null,offset:a?.offset??0,next:(t,n)=>r({key:e,steps:[...i,{token:t,offset:(a?.offset??0)+n}]}),previous:i.length?()=>r({key:e,steps:i.slice(0,-1)}):void 0}}export{r as t};
