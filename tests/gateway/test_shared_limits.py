@@ -35,10 +35,8 @@ SLACK = 1.0
 @pytest.fixture(scope="module")
 def running() -> Iterator[Valkey]:
     """A Valkey for all these tests."""
-    valkey = Valkey()
-    valkey.start()
-    yield valkey
-    valkey.stop()
+    with Valkey() as valkey:
+        yield valkey
 
 
 @pytest.fixture

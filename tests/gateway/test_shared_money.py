@@ -38,10 +38,8 @@ DEPLOYMENT = "1"
 @pytest.fixture(scope="module")
 def running() -> Iterator[Valkey]:
     """A Valkey for all these tests."""
-    valkey = Valkey()
-    valkey.start()
-    yield valkey
-    valkey.stop()
+    with Valkey() as valkey:
+        yield valkey
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ class BudgetKeeper:
                 self._write()
         if self._told is not None:
             own = (Total(each.key, self._host, each.spent, each.ends) for each in self._counters.entries())
-            others = (Total(_key(each.digest), each.host, each.spent, each.ends) for each in self._others)
+            others = (Total(Key.read(each.digest), each.host, each.spent, each.ends) for each in self._others)
             self._told.tell([*own, *others], [self._gone.popleft() for _ in range(len(self._gone))])
 
     def _read(self) -> None:
@@ -104,7 +104,7 @@ class BudgetKeeper:
             sums[each.digest][0] += each.spent
             sums[each.digest][1] += each.held if each.held_until > now else 0
         for digest, (spent, held) in sums.items():
-            self._counters.learn(_key(digest), ends[digest], spent, held, here=own.get(digest, 0))
+            self._counters.learn(Key.read(digest), ends[digest], spent, held, here=own.get(digest, 0))
 
     def _write(self) -> None:
         """Write what has changed, and again what is held, before it counts no longer."""
@@ -119,7 +119,7 @@ class BudgetKeeper:
         self._written = told
 
     def _row(self, entry: Entry, now: int) -> Spent:
-        digest = f"{entry.key.first:x}-{entry.key.second:x}"
+        digest = entry.key.text
         before = self._written.get(digest)
         until = 0
         if entry.held:
@@ -135,8 +135,3 @@ def host_id(home: Path) -> str:
     with contextlib.suppress(FileExistsError), path.open("x") as file:
         file.write(uuid.uuid4().hex)
     return path.read_text().strip()
-
-
-def _key(digest: str) -> Key:
-    first, _, second = digest.partition("-")
-    return Key(int(first, 16), int(second, 16))

@@ -46,6 +46,17 @@ class Key(NamedTuple):
     first: int
     second: int
 
+    @property
+    def text(self) -> str:
+        """As databases and Valkey have it."""
+        return f"{self.first:x}-{self.second:x}"
+
+    @classmethod
+    def read(cls, text: str) -> Key:
+        """The key of that text."""
+        first, _, second = text.partition("-")
+        return cls(int(first, 16), int(second, 16))
+
 
 @functools.lru_cache(_KEYS_KEPT)
 def key_of(*names: str) -> Key:

@@ -86,7 +86,7 @@ class SharedCounters:
 
 
 def _name(key: Key) -> str:
-    return f"cloche:limit:{key.first:x}-{key.second:x}"
+    return f"cloche:limit:{key.text}"
 
 
 def _taken(answer: bytes) -> Taken:

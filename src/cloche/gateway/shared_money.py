@@ -206,7 +206,7 @@ def _limited(charges: Sequence[Charge]) -> list[Charge]:
 
 
 def _name(key: Key) -> str:
-    return f"cloche:budget:{key.first:x}-{key.second:x}"
+    return f"cloche:budget:{key.text}"
 
 
 def _mark(deployment: str) -> str:
